@@ -1,0 +1,1 @@
+"""Pair gold answers with broken ones."""

@@ -1,0 +1,32 @@
+"""Pairs of a right and a wrong answer."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Dataset, Input, Output
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def build_preferences(
+    recipe: str, data: Input[Dataset], sft_evaluation: Input[Artifact], preferences: Output[Artifact]
+) -> None:
+    """Break gold answers by the recipe's rules, and take the fine-tuned model's own wrong answers on training texts."""
+    from pathlib import Path
+
+    from stillroom.track.task import read_recipe, task
+
+    with task("build-preferences", preferences) as out:
+        from components.build_preferences.own_answers import own_answers
+        from stillroom.data.rows import read_rows
+        from stillroom.preferences.pairs import build_preferences
+        from stillroom.track.step import run_step
+
+        spec, rows, tuned = read_recipe(recipe), Path(data.path), Path(sft_evaluation.path)
+
+        def build(to: Path) -> None:
+            if spec.dpo is not None:
+                train = read_rows(rows / "train.jsonl")
+                build_preferences(spec, train, own_answers(spec, train, tuned / "model.gguf"), to)
+
+        inputs = {"data": rows, "sft": tuned}
+        run_step("build-preferences", out, spec, ("instruction", "output_schema", "dpo"), inputs, build)

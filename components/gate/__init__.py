@@ -1,0 +1,1 @@
+"""Decide whether the model is good enough."""

@@ -1,0 +1,1 @@
+"""Measure every GGUF file on this CPU."""

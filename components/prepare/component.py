@@ -1,0 +1,22 @@
+"""Read the recipe's sources, clean them and split them."""
+
+from kfp import dsl
+from kfp.dsl import Dataset, Output
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def prepare(recipe: str, base: str, data: Output[Dataset]) -> None:
+    """Write the three splits and the data report; relative source paths start from the folder `base`."""
+    from pathlib import Path
+
+    from stillroom.track.task import read_recipe, source_files, task
+
+    with task("prepare", data) as out:
+        from stillroom.data.prepare import prepare
+        from stillroom.track.step import run_step
+
+        spec = read_recipe(recipe)
+        files = source_files(spec, Path(base))
+        run_step("prepare", out, spec, ("output_schema", "data"), files, lambda to: prepare(spec, Path(base), to))

@@ -1,0 +1,1 @@
+"""Train on the preference pairs."""

@@ -1,0 +1,32 @@
+"""Preference training."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Input, Model, Output
+
+from components import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def train_dpo(recipe: str, sft: Input[Model], preferences: Input[Artifact], dpo: Output[Model]) -> None:
+    """Train the SFT adapter on; where the recipe has no preferences, it goes through as it is."""
+    from pathlib import Path
+    from shutil import copytree
+
+    from stillroom.track.task import read_recipe, task
+
+    with task("train-dpo", dpo) as out:
+        from stillroom.models.base import resolve_base_model
+        from stillroom.track.step import run_step
+        from stillroom.train.dpo import train_dpo
+
+        spec, adapter = read_recipe(recipe), Path(sft.path, "adapter")
+        base = resolve_base_model(spec.base_model)
+
+        def build(to: Path) -> None:
+            if spec.dpo is None:
+                copytree(adapter, to / "adapter", dirs_exist_ok=True)
+            else:
+                train_dpo(spec, base, adapter, Path(preferences.path, "pairs.jsonl"), to)
+
+        inputs = {"base": base, "sft": Path(sft.path), "preferences": Path(preferences.path)}
+        run_step("train-dpo", out, spec, ("base_model", "instruction", "output_schema", "dpo"), inputs, build)

@@ -1,0 +1,1 @@
+"""Fine-tune on the gold answers."""

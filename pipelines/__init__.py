@@ -1,0 +1,1 @@
+"""Pipelines that join the components, and the YAML compiled from them."""

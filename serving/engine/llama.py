@@ -1,0 +1,139 @@
+"""A thin, typed face on llama.cpp's low-level interface: a model, its vocabulary, a context and one batch."""
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillroom import machine
+from stillroom.errors import UserError
+from stillroom.export.gguf import check_gguf, read_metadata
+from stillroom.export.llama import captured_log
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One token of a batch: where it stands in which sequence, and whether its logits are wanted."""
+
+    token: int
+    position: int
+    sequence: int
+    logits: bool
+
+
+class Llama:
+    """One GGUF model with one context.
+
+    sequences: how many may be alive at once. cells: room in tokens for all of them together; a prefix that sequences
+    share takes its room once. batch: most tokens in one decode. Raises UserError for a file that cannot be used.
+    """
+
+    def __init__(self, path: Path, sequences: int, cells: int, batch: int = 512) -> None:
+        import llama_cpp
+
+        # The header alone: llama.cpp aborts the process on some broken files, and this finds those without a load.
+        check_gguf(path, load=False)
+        self.metadata = read_metadata(path)
+        self._lib = llama_cpp
+        with captured_log() as lines:
+            llama_cpp.llama_backend_init()
+            self._model = llama_cpp.llama_model_load_from_file(
+                str(path).encode(), llama_cpp.llama_model_default_params()
+            )
+            if not self._model:
+                raise UserError(f"{path} cannot be loaded by llama.cpp: {_last(lines)}. Export the model again.")
+            self._vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
+            self._context: Any = llama_cpp.llama_init_from_model(self._model, self._parameters(sequences, cells, batch))
+        if not self._context:
+            raise UserError(f"There is not enough memory for {cells} tokens of {path.name}: {_last(lines)}.")
+        self._memory: Any = llama_cpp.llama_get_memory(self._context)
+        self._batch: Any = llama_cpp.llama_batch_init(batch, 0, 1)
+        self.batch_size, self.sequences = batch, sequences
+        self.words: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self.end_tokens = {token for token in range(self.words) if llama_cpp.llama_vocab_is_eog(self._vocab, token)}
+
+    def _parameters(self, sequences: int, cells: int, batch: int) -> Any:
+        parameters = self._lib.llama_context_default_params()
+        parameters.n_ctx = -(-cells // 256) * 256  # llama.cpp pads to this anyway
+        parameters.n_batch = parameters.n_ubatch = batch
+        parameters.n_seq_max = sequences
+        parameters.n_threads = parameters.n_threads_batch = machine.cpu_threads()
+        parameters.kv_unified = True  # one buffer, so that copying a shared prefix copies nothing
+        return parameters
+
+    @property
+    def chat_template(self) -> str:
+        """The Jinja chat template in the file; raises UserError where there is none."""
+        template = self.metadata.get("tokenizer.chat_template")
+        if not template:
+            raise UserError("The GGUF file holds no chat template. Export it again from a model that has one.")
+        return str(template)
+
+    def token_text(self, key: str) -> str:
+        """The text of a special token by its metadata key, such as `tokenizer.ggml.eos_token_id`; "" if unset."""
+        token = self.metadata.get(key)
+        return "" if token is None else self.piece(int(token), special=True).decode(errors="replace")
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids; marks such as <|im_end|> become their own tokens, nothing is added in front."""
+        raw = text.encode()
+        room = len(raw) + 8
+        buffer = (ctypes.c_int32 * room)()
+        count = self._lib.llama_tokenize(self._vocab, raw, len(raw), buffer, room, False, True)
+        return list(buffer[:count])
+
+    def piece(self, token: int, special: bool = False) -> bytes:
+        """The bytes of one token; a control token has none unless `special`."""
+        buffer = ctypes.create_string_buffer(256)
+        length = self._lib.llama_token_to_piece(self._vocab, token, buffer, 256, 0, special)
+        return buffer.raw[: max(0, length)]
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of token ids; bytes that are not UTF-8 become U+FFFD."""
+        return b"".join(map(self.piece, tokens)).decode(errors="replace")
+
+    def constraint_tokenizer(self) -> Any:
+        """llguidance's view of this vocabulary (takes about a second)."""
+        from llguidance.llamacpp import lltokenizer_from_vocab
+
+        return lltokenizer_from_vocab(self._vocab)
+
+    def decode(self, entries: Sequence[Entry]) -> None:
+        """Run a batch; raises RuntimeError where llama.cpp refuses it (code 1: no room left in the context)."""
+        batch = self._batch
+        batch.n_tokens = len(entries)
+        for index, entry in enumerate(entries):
+            batch.token[index], batch.pos[index] = entry.token, entry.position
+            batch.n_seq_id[index], batch.seq_id[index][0] = 1, entry.sequence
+            batch.logits[index] = entry.logits
+        code = self._lib.llama_decode(self._context, batch)
+        if code:
+            raise RuntimeError(f"llama_decode failed with code {code} on {len(entries)} tokens")
+
+    def logits(self, index: int) -> NDArray[np.float32]:
+        """The logits of batch entry `index`, valid until the next decode; shape (words,)."""
+        pointer = self._lib.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(pointer, shape=(self.words,))
+
+    def copy_sequence(self, source: int, target: int, end: int) -> None:
+        """Let `target` begin with the first `end` positions of `source`."""
+        self._lib.llama_memory_seq_cp(self._memory, source, target, 0, end)
+
+    def cut_sequence(self, sequence: int, start: int) -> None:
+        """Forget a sequence from position `start` on."""
+        self._lib.llama_memory_seq_rm(self._memory, sequence, start, -1)
+
+    def close(self) -> None:
+        """Give all memory back; the object cannot be used afterwards."""
+        self._lib.llama_batch_free(self._batch)
+        self._lib.llama_free(self._context)
+        self._lib.llama_model_free(self._model)
+
+
+def _last(lines: Sequence[str]) -> str:
+    told = [line.strip() for line in lines if line.strip()]
+    return told[-1] if told else "llama.cpp gave no reason"

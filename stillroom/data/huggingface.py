@@ -1,0 +1,73 @@
+"""A data set that the library `datasets` reads: by its Hugging Face id, or a local folder or file."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stillroom.data.reading import Rejected
+from stillroom.data.rows import Row
+from stillroom.data.sampling import draw_ids, earlier_ids, faults_of
+from stillroom.recipe.model import HuggingFaceSource
+
+
+class HuggingFaceReader:
+    """Reads one split of a data set; class numbers become the names the data set gives them."""
+
+    def __init__(self, source: HuggingFaceSource, base: Path, name: str, seed: int) -> None:
+        self.source, self.base, self.name, self.seed = source, base, name, seed
+        self.notes: list[str] = []
+
+    def faults(self) -> list[str]:
+        """A data set that cannot be loaded, columns it lacks, earlier samples that cannot be read."""
+        return [*self._data_faults(), *faults_of(self.base, self.source.skip_ids_in)]
+
+    def size(self) -> int:
+        """The number of rows, or of the sample where that is less."""
+        return min(len(self._data), self.source.sample or len(self._data))
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """The rows of the sample; an id is the source's name and the row's number."""
+        numbers = {f"{self.name}/{number}": number for number in range(len(self._data))}
+        skip = earlier_ids(self.base, self.source.skip_ids_in)
+        for id in draw_ids(numbers, self.source.sample, self.seed, skip):
+            values = self._data[numbers[id]]
+            text, label = values[self.source.text], self._label(values)
+            row = Row(id, text if isinstance(text, str) else "", label, self.name)
+            wrong = text is not None and not isinstance(text, str)
+            yield Rejected(row, "the text is not a string", type(text).__name__) if wrong else row
+
+    def _label(self, values: dict[str, Any]) -> Any:
+        if self.source.label is None:
+            return None
+        value = values[self.source.label]
+        feature = self._data.features[self.source.label]
+        # A class label is stored as a number; recipes speak of its name.
+        return (
+            feature.int2str(value) if hasattr(feature, "int2str") and isinstance(value, int) and value >= 0 else value
+        )
+
+    def _data_faults(self) -> list[str]:
+        try:
+            columns = self._data.column_names
+        # Loading runs file parsers and network clients of many libraries, which share no error type.
+        except Exception as error:
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            return [f"The data set {self.source.path} (split {self.source.split}) could not be loaded: {said[0]}"]
+        if not len(self._data):
+            return [f"The data set {self.source.path} (split {self.source.split}) is empty."]
+        wanted = [column for column in (self.source.text, self.source.label) if column is not None]
+        missing = [column for column in wanted if column not in columns]
+        if not missing:
+            return []
+        plural = "columns" if len(missing) > 1 else "column"
+        return [f"The data set {self.source.path} has no {plural} {', '.join(missing)}. It has: {', '.join(columns)}."]
+
+    @cached_property
+    def _data(self) -> Any:
+        import datasets
+
+        datasets.disable_progress_bars()  # The run draws its own.
+        local = self.base / self.source.path
+        path = str(local) if local.exists() else self.source.path
+        return datasets.load_dataset(path, self.source.subset, split=self.source.split)

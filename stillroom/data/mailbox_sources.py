@@ -1,0 +1,87 @@
+"""Mail from an mbox file, a maildir folder or .eml files. Only the mails of the sample are parsed."""
+
+import mailbox
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+from stillroom.data.mail import UnreadableMailError, parse_mail
+from stillroom.data.reading import EMPTY, Rejected, undecodable
+from stillroom.data.rows import Row
+from stillroom.data.sampling import draw_ids, earlier_ids, faults_of
+from stillroom.recipe.model import MailSource
+
+Mails = dict[str, Callable[[], bytes]]
+
+
+class MailReader:
+    """Reads the mails of one MailSource; each gets the source's answer, if it has one."""
+
+    def __init__(self, source: MailSource, base: Path, name: str, seed: int) -> None:
+        self.source, self.base, self.name, self.seed = source, base, name, seed
+        self.path = base / source.path
+        self.notes: list[str] = []
+
+    def faults(self) -> list[str]:
+        """A path that is missing, of the wrong kind or without mail; earlier samples that cannot be read."""
+        return [*self._path_faults(), *faults_of(self.base, self.source.skip_ids_in)]
+
+    def size(self) -> int:
+        """The number of mails, or of the sample where that is less."""
+        return min(len(self._mails), self.source.sample or len(self._mails))
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """One row a mail."""
+        skip = earlier_ids(self.base, self.source.skip_ids_in)
+        for id in draw_ids(self._mails, self.source.sample, self.seed, skip):
+            yield self._row(id, self._mails[id]())
+
+    def _row(self, id: str, data: bytes) -> Row | Rejected:
+        try:
+            mail = parse_mail(data)
+        except UnreadableMailError as error:
+            return undecodable(id, self.name, data, str(error))
+        row = Row(id, mail.text, self.source.label, self.name)
+        return row if mail.body or mail.subject else Rejected(row, EMPTY)
+
+    def _path_faults(self) -> list[str]:
+        kind, path = self.source.kind, self.path
+        if not path.exists():
+            return [f"No such file or folder: {path}"]
+        if kind == "mbox" and not path.is_file():
+            return [f"{path} is a folder; an mbox is one file. Write kind: maildir or kind: eml for a folder."]
+        if kind == "maildir" and not ((path / "cur").is_dir() and (path / "new").is_dir()):
+            return [f"{path} is no maildir: it has no folders cur and new."]
+        if not self._mails:
+            wanted = {"mbox": 'no line that begins with "From "', "maildir": "no mail", "eml": "no .eml file"}[kind]
+            return [f"{path} holds {wanted}, so there is no mail to read."]
+        return []
+
+    @cached_property
+    def _mails(self) -> Mails:
+        """How to get each mail's bytes, by its id: where it lies, so that the id outlives a reordering."""
+        if self.source.kind == "mbox":
+            return _of_mbox(self.path, self.name)
+        if self.source.kind == "maildir":
+            return _of_maildir(self.path, self.name)
+        files = sorted(self.path.rglob("*.eml")) if self.path.is_dir() else [self.path]
+        top = self.path if self.path.is_dir() else self.path.parent
+        return {f"{self.name}/{file.relative_to(top).with_suffix('')}": file.read_bytes for file in files}
+
+
+def _of_mbox(path: Path, name: str) -> Mails:
+    box = mailbox.mbox(path, create=False)
+
+    def read(key: str) -> Callable[[], bytes]:
+        return lambda: box.get_bytes(key)
+
+    return {f"{name}/{number}": read(key) for number, key in enumerate(box.keys(), start=1)}
+
+
+def _of_maildir(path: Path, name: str) -> Mails:
+    box = mailbox.Maildir(path, create=False)
+
+    def read(key: str) -> Callable[[], bytes]:
+        return lambda: box.get_bytes(key)
+
+    return {f"{name}/{key}": read(key) for key in sorted(box.keys())}

@@ -1,0 +1,45 @@
+"""What every source gives: rows, or what a row would have been and why it is none."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from stillroom.data.rows import Row
+
+UNDECODABLE = "undecodable bytes"
+EMPTY = "empty text"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that is left out. `reason` is one of a few short sentences, so that they can be counted; `detail` is
+    what is wrong with this very row."""
+
+    row: Row
+    reason: str
+    detail: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line of rejected.jsonl: the row's fields and the whole reason."""
+        return asdict(self.row) | {"reason": f"{self.reason}: {self.detail}" if self.detail else self.reason}
+
+
+class Reader(Protocol):
+    """One source of the recipe, opened."""
+
+    name: str
+    notes: list[str]
+
+    def faults(self) -> list[str]:
+        """What the user must put right before anything can be read; empty when all is well."""
+
+    def size(self) -> int:
+        """About how many items `rows` will give; for the progress bar alone."""
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """The rows, their labels still as they stand in the source."""
+
+
+def undecodable(id: str, source: str, data: bytes, detail: str = "") -> Rejected:
+    """Reject bytes that are no text; the first 200 are kept, as Python shows them."""
+    return Rejected(Row(id, repr(data[:200]), None, source), UNDECODABLE, detail)

@@ -1,0 +1,78 @@
+"""From the sources of a recipe to readers, each with a name of its own."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from stillroom.data.huggingface import HuggingFaceReader
+from stillroom.data.mailbox_sources import MailReader
+from stillroom.data.reading import Reader, Rejected
+from stillroom.data.rows import Row
+from stillroom.data.spam_assassin import NAME as SPAM_ASSASSIN
+from stillroom.data.spam_assassin import SpamAssassinReader
+from stillroom.data.tabular import TabularReader
+from stillroom.recipe.model import (
+    EventMailSource,
+    HuggingFaceSource,
+    MailSource,
+    Source,
+    SpamAssassinSource,
+    TabularSource,
+)
+
+
+class EventMailReader:
+    """Gives `sample` generated mails; the data seed makes them."""
+
+    def __init__(self, source: EventMailSource, base: Path, name: str, seed: int) -> None:
+        self.source, self.name, self.seed = source, name, seed
+        self.notes: list[str] = []
+
+    def faults(self) -> list[str]:
+        """Never any: it reads nothing."""
+        return []
+
+    def size(self) -> int:
+        """The number of mails."""
+        return self.source.sample
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """The mails and their answers."""
+        from stillroom.data.synthetic import generate  # Its tables of words are large.
+
+        yield from generate(self.source.sample, self.seed, self.source.languages)
+
+
+def open_sources(sources: list[Source], base: Path, seed: int) -> list[Reader]:
+    """One reader a source, in the recipe's order. Relative paths are resolved against `base`."""
+    readers: list[Reader] = []
+    taken: Counter[str] = Counter()
+    for source in sources:
+        name = _name(source)
+        taken[name] += 1
+        readers.append(_reader(source, base, name if taken[name] == 1 else f"{name}#{taken[name]}", seed))
+    return readers
+
+
+def _name(source: Source) -> str:
+    """What reports call the source and ids begin with: its kind and the last part of its path."""
+    if isinstance(source, EventMailSource):
+        return "generated"
+    if isinstance(source, SpamAssassinSource):
+        return SPAM_ASSASSIN
+    last = source.path.rstrip("/").rsplit("/", 1)[-1]
+    return f"{source.kind}:{last}"
+
+
+def _reader(source: Source, base: Path, name: str, seed: int) -> Reader:
+    match source:
+        case TabularSource():
+            return TabularReader(source, base, name, seed)
+        case MailSource():
+            return MailReader(source, base, name, seed)
+        case HuggingFaceSource():
+            return HuggingFaceReader(source, base, name, seed)
+        case SpamAssassinSource():
+            return SpamAssassinReader(source, base, name, seed)
+        case EventMailSource():
+            return EventMailReader(source, base, name, seed)

@@ -1,0 +1,88 @@
+"""Three splits by groups of near duplicates, with the same mix of sources and classes in each."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from stillroom.data.rows import Row
+from stillroom.recipe.model import Split
+
+NAMES = ("train", "validation", "test")
+ENOUGH = 10
+"""From this many rows on, a stratum has at least one row in every split, where its groups allow it."""
+
+Groups = list[list[Row]]
+
+
+def class_of(row: Row, schema: dict[str, Any] | None) -> str:
+    """The class a row is counted under: its answer's first top-level enum value, or "text"."""
+    if schema is None:
+        return "text"
+    if "enum" in schema:
+        return str(row.label)
+    for name, property in schema.get("properties", {}).items():
+        if isinstance(property, dict) and "enum" in property and isinstance(row.label, dict):
+            return str(row.label.get(name))
+    return "text"
+
+
+def split(
+    rows: Sequence[Row], clusters: Sequence[int], shares: Split, seed: int, schema: dict[str, Any] | None
+) -> dict[str, list[Row]]:
+    """Deal the rows out; rows of one cluster stay together.
+
+    Depends on the rows and the seed alone, not on the order in which the rows come. Within each split the rows are
+    shuffled by the seed.
+    """
+    wanted = dict(zip(NAMES, (shares.train, shares.validation, shares.test), strict=True))
+    total = sum(wanted.values())
+    wanted = {name: share / total for name, share in wanted.items()}
+    groups: dict[int, list[Row]] = defaultdict(list)
+    for row, cluster in zip(rows, clusters, strict=True):
+        groups[cluster].append(row)
+    strata: dict[tuple[str, str], Groups] = defaultdict(list)
+    for group in groups.values():
+        group.sort(key=lambda row: _rank(row, seed))
+        strata[group[0].source, class_of(group[0], schema)].append(group)
+    dealt: dict[str, list[Row]] = {name: [] for name in NAMES}
+    owed = dict.fromkeys(NAMES, 0.0)
+    for key in sorted(strata):
+        for name, part in _deal(strata[key], wanted, owed, seed).items():
+            dealt[name] += [row for group in part for row in group]
+    return {name: sorted(part, key=lambda row: _rank(row, seed)) for name, part in dealt.items()}
+
+
+def _deal(groups: Groups, wanted: dict[str, float], owed: dict[str, float], seed: int) -> dict[str, Groups]:
+    """Give each group, large ones first, to the split that lacks most rows of this stratum.
+
+    `owed` carries what small strata could not give their fair share of to the next ones; it is changed in place.
+    """
+    groups = sorted(groups, key=lambda group: (-len(group), _rank(group[0], seed)))
+    rows = sum(len(group) for group in groups)
+    lacking = {name: rows * share for name, share in wanted.items()}
+    dealt: dict[str, Groups] = {name: [] for name in wanted}
+    for group in groups:
+        # The carried debt is added whole: a stratum of one row goes where earlier ones fell short.
+        name = max(lacking, key=lambda name: (lacking[name] + owed[name], wanted[name]))
+        dealt[name].append(group)
+        lacking[name] -= len(group)
+    if rows >= ENOUGH:
+        _fill_empty(dealt, lacking)
+    for name in owed:
+        owed[name] += lacking[name]
+    return dealt
+
+
+def _fill_empty(dealt: dict[str, Groups], lacking: dict[str, float]) -> None:
+    for name in dealt:
+        giver = max(dealt, key=lambda other: len(dealt[other]))
+        if not dealt[name] and len(dealt[giver]) > 1:
+            group = dealt[giver].pop()  # The last dealt is the smallest.
+            dealt[name].append(group)
+            lacking[name] -= len(group)
+            lacking[giver] += len(group)
+
+
+def _rank(row: Row, seed: int) -> tuple[bytes, str]:
+    return hashlib.sha256(f"{seed}\n{row.text}".encode("utf-8", "surrogatepass")).digest(), row.id

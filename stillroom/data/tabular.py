@@ -1,0 +1,203 @@
+"""Rows of CSV, JSONL and Parquet files, read as a stream. A bad row is rejected, never a crash."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from stillroom.data.reading import Rejected, undecodable
+from stillroom.data.rows import Row
+from stillroom.data.sampling import draw_rows, earlier_ids, faults_of
+from stillroom.recipe.model import TabularSource
+
+LONGEST_FIELD = 16 * 2**20
+"""Characters of one CSV field; a mail with everything in it fits, a file with an unclosed quote does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file: its values by column, or its bytes and what is wrong with them."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    data: bytes = b""
+    reason: str = ""
+    detail: str = ""
+
+
+class TabularReader:
+    """Reads one TabularSource."""
+
+    def __init__(self, source: TabularSource, base: Path, name: str, seed: int) -> None:
+        self.source, self.base, self.name, self.seed = source, base, name, seed
+        self.path = base / source.path
+        self.notes: list[str] = []
+
+    def faults(self) -> list[str]:
+        """A file that is missing, empty or unreadable; columns it lacks; earlier samples that cannot be read."""
+        return [*self._file_faults(), *faults_of(self.base, self.source.skip_ids_in)]
+
+    def size(self) -> int:
+        """The number of lines or rows, or of the sample where that is less."""
+        if self.source.kind == "parquet":
+            rows = int(_parquet(self.path).metadata.num_rows)
+            return min(rows, self.source.sample or rows)
+        with self.path.open("rb") as stream:
+            lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
+        return min(lines, self.source.sample or lines)
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """The rows of the sample, in the file's order."""
+        skip = earlier_ids(self.base, self.source.skip_ids_in)
+        return draw_rows(self._all(), self.source.sample, self.seed, skip)
+
+    def _all(self) -> Iterator[Row | Rejected]:
+        for number, record in enumerate(self._records(), start=1):
+            yield self._row(f"{self.name}/{number}", record)
+
+    def _row(self, id: str, record: Record) -> Row | Rejected:
+        source, values = self.source, record.values
+        if record.reason:
+            return (
+                undecodable(id, self.name, record.data)
+                if record.data
+                else Rejected(Row(id, "", None, self.name), record.reason, record.detail)
+            )
+        if source.id is not None and values.get(source.id) not in (None, ""):
+            id = str(values[source.id])
+        text = values.get(source.text)
+        label = values.get(source.label) if source.label is not None else None
+        row = Row(id, text if isinstance(text, str) else "", label, self.name)
+        if text is not None and not isinstance(text, str):
+            return Rejected(row, "the text is not a string", f"{type(text).__name__} in column {source.text}")
+        return row
+
+    def _file_faults(self) -> list[str]:
+        if not self.path.is_file():
+            return [f"No such file: {self.path}"]
+        try:
+            columns = self._columns
+        except (ValueError, OSError) as error:
+            return [f"{self.path} is not a {self.source.kind} file: {error}"]
+        if not columns:
+            return [f"{self.path} is empty."]
+        named = (self.source.text, self.source.label, self.source.id)
+        missing = [column for column in dict.fromkeys(named) if column is not None and column not in columns]
+        if not missing:
+            return []
+        plural = "columns" if len(missing) > 1 else "column"
+        return [f"{self.path} has no {plural} {', '.join(missing)}. It has: {', '.join(columns)}."]
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        if self.source.kind == "parquet":
+            # A file without rows has nothing to train on, whatever columns it declares.
+            file = _parquet(self.path)
+            return list(file.schema_arrow.names) if file.metadata.num_rows else []
+        if self.source.kind == "csv":
+            return _csv_header(self.path) if next(read_csv(self.path), None) else []
+        # JSONL declares no columns: those of the first record that can be read are taken.
+        record = next((record for record in read_jsonl(self.path) if not record.reason), None)
+        if record is None and self.path.stat().st_size:
+            raise ValueError("no line of it holds a JSON object")
+        return list(record.values) if record else []
+
+    def _records(self) -> Iterable[Record]:
+        if self.source.kind == "csv":
+            return read_csv(self.path)
+        if self.source.kind == "jsonl":
+            return read_jsonl(self.path)
+        return read_parquet(
+            self.path, [c for c in (self.source.text, self.source.label, self.source.id) if c is not None]
+        )
+
+
+def read_csv(path: Path) -> Iterator[Record]:
+    """The records below the header, by its names; commas, semicolons and tabs are told apart by the header."""
+    csv.field_size_limit(LONGEST_FIELD)
+    header = _csv_header(path)
+    # Bytes that are not UTF-8 pass through as surrogates, so that one bad record does not end the file.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        records = csv.reader(stream, delimiter=_delimiter(stream.readline()))
+        stream.seek(0)
+        next(records, None)
+        while True:
+            try:
+                cells = next(records)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Record(reason="not CSV", detail=str(error))
+                continue
+            if not cells:
+                continue
+            data = "\n".join(cells).encode("utf-8", "surrogateescape")
+            if _is_utf8(data):
+                yield Record(dict(zip(header, cells, strict=False)))
+            else:
+                yield Record(data=data, reason="undecodable")
+
+
+def read_jsonl(path: Path) -> Iterator[Record]:
+    """The objects of a JSON Lines file; empty lines are passed over."""
+    with path.open("rb") as stream:
+        for line in _lines(stream):
+            if not _is_utf8(line):
+                yield Record(data=line, reason="undecodable")
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield Record(reason="not JSON", detail=str(error))
+                continue
+            if isinstance(value, dict):
+                yield Record(value)
+            else:
+                yield Record(reason="not a JSON object", detail=line[:80].decode("utf-8", "replace"))
+
+
+def read_parquet(path: Path, columns: list[str]) -> Iterator[Record]:
+    """The rows of a Parquet file, a thousand in memory at a time."""
+    for batch in _parquet(path).iter_batches(batch_size=1000, columns=list(dict.fromkeys(columns))):
+        for number in range(batch.num_rows):
+            try:
+                yield Record({name: batch.column(name)[number].as_py() for name in batch.schema.names})
+            except UnicodeDecodeError as error:
+                yield Record(data=bytes(error.object), reason="undecodable")
+
+
+def _parquet(path: Path) -> Any:
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(path)
+
+
+def _csv_header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        delimiter = _delimiter(stream.readline())
+        stream.seek(0)
+        try:
+            return [name.strip() for name in next(csv.reader(stream, delimiter=delimiter), [])]
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    for line in stream:
+        stripped = line.removeprefix(b"\xef\xbb\xbf").strip()
+        if stripped:
+            yield stripped

@@ -1,0 +1,1 @@
+"""Scores with intervals, comparisons, the choice of a format, and the gates."""

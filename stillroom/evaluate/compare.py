@@ -1,0 +1,168 @@
+"""Two models on the same rows, and two runs side by side."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from stillroom.errors import UserError
+from stillroom.evaluate.bootstrap import Interval, paired_difference, scaled, score
+from stillroom.evaluate.metrics import ratios
+from stillroom.evaluate.score import Mode, ScoredAnswer, headline_mode, texts_of
+from stillroom.files import read_json, read_jsonl
+from stillroom.recipe.load import load_recipe
+from stillroom.recipe.model import Recipe
+
+
+def paired(
+    a_answers: Sequence[ScoredAnswer],
+    b_answers: Sequence[ScoredAnswer],
+    recipe: Recipe,
+    metric: str,
+    mode: Mode | None = None,
+) -> Interval:
+    """How much higher the first model scores than the second, with the paired 95 % interval.
+
+    `metric` is a flat name such as `exact_match` or `field_f1.events.title`; `mode` is the way of decoding, by default
+    the one that is served. The order of the answers does not matter. Raises UserError when the two did not answer the
+    same rows.
+    """
+    mode = mode or headline_mode(recipe)
+    first, second = _aligned(a_answers, b_answers)
+    return paired_difference(_ratio(recipe, first, metric, mode), _ratio(recipe, second, metric, mode))
+
+
+def read_answers(folder: Path) -> list[ScoredAnswer]:
+    """The answers.jsonl of an evaluation's folder; raises UserError where there is none."""
+    path = folder / "answers.jsonl"
+    if not path.is_file():
+        raise UserError(f"No answers at {path}. Run the evaluation first.")
+    return [cast(ScoredAnswer, line) for line in read_jsonl(path)]
+
+
+def compare_runs(run_a: Path, run_b: Path) -> dict[str, Any]:
+    """Compare the chosen models of two finished runs of one task on the test rows that both of them have.
+
+    Two runs that drew other data share only a part of their test rows; a difference is only fair on those.
+    Returns {"a", "b": {"run", "format", "rows", "bytes", "seconds_per_row"}, "rows": shared rows,
+    "metrics": [{"metric", "mode", "a", "b", "difference"}]}, the differences as intervals of a minus b.
+    """
+    recipe = _recipe(run_a)
+    if recipe.output_schema != _recipe(run_b).output_schema:
+        raise UserError(f"{run_a} and {run_b} answer by different schemas, so their scores do not compare.")
+    (side_a, answers_a), (side_b, answers_b) = _chosen(run_a), _chosen(run_b)
+    shared = {answer["id"] for answer in answers_a} & {answer["id"] for answer in answers_b}
+    if not shared:
+        raise UserError(f"{run_a} and {run_b} have no test row in common, so their scores do not compare.")
+    first, second = _aligned(
+        [answer for answer in answers_a if answer["id"] in shared],
+        [answer for answer in answers_b if answer["id"] in shared],
+    )
+    modes: list[Mode] = ["unconstrained"] if recipe.output_schema is None else ["constrained", "unconstrained"]
+    metrics = []
+    for mode in modes:
+        ratios_a, ratios_b = _ratios(recipe, first, mode), _ratios(recipe, second, mode)
+        metrics += [
+            {
+                "metric": name,
+                "mode": mode,
+                "a": score(ratios_a[name]),
+                "b": score(ratios_b[name]),
+                "difference": paired_difference(ratios_a[name], ratios_b[name]),
+            }
+            for name in ratios_a
+        ]
+    return {"a": side_a, "b": side_b, "rows": len(shared), "metrics": metrics}
+
+
+def render(comparison: dict[str, Any]) -> str:
+    """The comparison as a text table for the terminal; scores in per cent, differences in points."""
+    a, b = comparison["a"], comparison["b"]
+    lines = [
+        ["", "A", "B", "A - B", "95 % interval"],
+        ["run", a["run"], b["run"], "", ""],
+        ["format", a["format"], b["format"], "", ""],
+        ["size, MiB", *_figures(a["bytes"] / 2**20, b["bytes"] / 2**20), ""],
+        ["seconds per row", *_figures(a["seconds_per_row"], b["seconds_per_row"], 3), ""],
+    ]
+    for line in comparison["metrics"]:
+        points = scaled(line["difference"], 100)
+        clear = points["low"] > 0 or points["high"] < 0
+        lines.append(
+            [
+                f"{line['metric']}, {line['mode']}",
+                *_figures(100 * line["a"], 100 * line["b"]),
+                f"{points['low']:+.1f} to {points['high']:+.1f}{' *' if clear else ''}",
+            ]
+        )
+    widths = [max(len(line[place]) for line in lines) for place in range(5)]
+    table = [
+        "  ".join(
+            [line[0].ljust(widths[0]), *(line[place].rjust(widths[place]) for place in (1, 2, 3)), line[4]]
+        ).rstrip()
+        for line in lines
+    ]
+    shared = f"{comparison['rows']} shared test rows (A has {a['rows']}, B has {b['rows']})."
+    table.append(f"{shared} * marks an interval without zero.")
+    return "\n".join(table)
+
+
+def _figures(a: float, b: float, digits: int = 1) -> list[str]:
+    return [f"{a:.{digits}f}", f"{b:.{digits}f}", f"{a - b:+.{digits}f}"]
+
+
+def _recipe(run: Path) -> Recipe:
+    return load_recipe(run / "recipe.yaml", sources_must_exist=False)
+
+
+def _chosen(run: Path) -> tuple[dict[str, Any], list[ScoredAnswer]]:
+    """The chosen format of a run and its answers."""
+    path = run / "gate" / "evaluation.json"
+    if not path.is_file():
+        raise UserError(f"{run} holds no finished evaluation ({path} is missing). Let the run finish first.")
+    summary = read_json(path)
+    chosen = summary["chosen"]
+    if chosen is None:
+        raise UserError(f"{run} has no measured model to compare. Let the run finish first.")
+    answers = read_answers(run / "measure" / chosen)
+    facts = next(line for line in summary["formats"] if line["format"] == chosen)
+    side = {
+        "run": run.name,
+        "format": chosen,
+        "rows": len(answers),
+        "bytes": facts["bytes"],
+        "seconds_per_row": facts["seconds_per_row"],
+    }
+    return side, answers
+
+
+def _aligned(
+    a_answers: Sequence[ScoredAnswer], b_answers: Sequence[ScoredAnswer]
+) -> tuple[list[ScoredAnswer], list[ScoredAnswer]]:
+    """Both models' answers in the order of their row ids."""
+    first, second = (sorted(answers, key=lambda answer: answer["id"]) for answers in (a_answers, b_answers))
+    ids_a, ids_b = [answer["id"] for answer in first], [answer["id"] for answer in second]
+    if ids_a != ids_b:
+        apart = min((Counter(ids_a) - Counter(ids_b)) + (Counter(ids_b) - Counter(ids_a)))
+        raise UserError(
+            f"The two models did not answer the same rows ({len(ids_a)} and {len(ids_b)}; {apart!r} is one that "
+            "only one of them has). Evaluate both on the same test split."
+        )
+    for one, other in zip(first, second, strict=True):
+        if one["gold"] != other["gold"]:
+            raise UserError(
+                f"Row {one['id']!r} has two different gold answers in the two evaluations. Evaluate both models "
+                "on the same test split."
+            )
+    return first, second
+
+
+def _ratios(recipe: Recipe, answers: Sequence[ScoredAnswer], mode: Mode) -> dict[str, Any]:
+    return ratios(recipe, [answer["gold"] for answer in answers], texts_of(answers, mode))
+
+
+def _ratio(recipe: Recipe, answers: Sequence[ScoredAnswer], metric: str, mode: Mode) -> Any:
+    known = _ratios(recipe, answers, mode)
+    if metric not in known:
+        raise UserError(f"There is no metric {metric!r} for this task. Choose one of: {', '.join(known)}.")
+    return known[metric]

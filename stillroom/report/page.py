@@ -1,0 +1,70 @@
+"""The report: one HTML page that holds everything it shows and asks nothing of the network."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from stillroom.files import write_text
+from stillroom.recipe.model import Recipe
+from stillroom.report import scores, sections, words
+from stillroom.report.run import read_run
+
+
+def write_report(recipe: Recipe, steps: Mapping[str, Path], out: Path) -> None:
+    """Write `out`/report.html from the folders of a run's steps.
+
+    `steps` has the folders of data, sft, base, sft-evaluation, models, measure and gate, and with DPO those of
+    preferences and dpo. The page is the same bytes for the same run. Raises UserError where a file is missing.
+    """
+    write_text(out / "report.html", render(recipe, steps))
+
+
+def render(recipe: Recipe, steps: Mapping[str, Path]) -> str:
+    """The page as text."""
+    import jinja2
+
+    run = read_run(steps)
+    noun = sections.noun_of(recipe)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stillroom.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=words.percent,
+        percent_range=words.percent_range,
+        signed=words.signed,
+        signed_range=words.signed_range,
+        number=words.number,
+        size=words.size,
+        duration=words.duration,
+        date=words.date,
+        human=words.human,
+        source_name=scores.source_name,
+        share_of=sections.share_of,
+    )
+    environment.globals["plural"] = words.plural
+    script = environment.get_template("script.html").render()
+    page = environment.get_template("report.html").render(
+        name=recipe.name,
+        noun=noun,
+        script=script,
+        # Only this very script may run: a mail that smuggled one past the escaping would still not be executed.
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        verdict=sections.verdict(recipe, run),
+        data=sections.data(run),
+        training=sections.training(run),
+        ladder=sections.ladder(run, noun),
+        fields=sections.fields(run, noun),
+        confusion=sections.confusion(run, noun),
+        formats=sections.formats(recipe, run, noun),
+        preferences=sections.preferences(run),
+        failures=sections.failures(recipe, run),
+        gate=run.summary["gate"],
+        lineage=sections.lineage(run),
+        recipe=sections.recipe_text(recipe),
+    )
+    return words.printable(page)

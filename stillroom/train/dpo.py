@@ -1,0 +1,91 @@
+"""Preference training: the adapter learns to rank the gold answer above broken ones."""
+
+from pathlib import Path
+from typing import Any
+
+from stillroom.errors import UserError
+from stillroom.files import read_jsonl
+from stillroom.recipe.model import Recipe
+
+
+def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: Path) -> dict[str, Any]:
+    """Go on with the SFT adapter under TRL's DPO loss; write adapter/, curves.jsonl and training.json into `out`.
+
+    pairs: JSON Lines with text, chosen and rejected (answers as text). The reference is the SFT adapter itself; its
+    log-probs are computed once, before the first step. Raises UserError when the chosen answers' log-prob collapses.
+    """
+    from datasets import Dataset
+    from peft import PeftModel
+    from transformers import TrainerCallback, set_seed
+    from trl import DPOConfig, DPOTrainer
+
+    from stillroom.train import setup
+    from stillroom.train.encode import Encoder
+
+    if recipe.dpo is None:
+        raise UserError("The recipe has no dpo section, so there is no preference training to do.")
+    options, tokenizer = recipe.dpo, setup.load_tokenizer(base)
+    encoder = Encoder(recipe, tokenizer)
+    rows = []
+    for pair in read_jsonl(pairs):
+        chosen = encoder.encode(pair["text"], pair["chosen"])
+        # The longer answer decides how much of the text fits, so that both stand behind the same prompt.
+        rejected = encoder.encode(pair["text"], pair["rejected"])
+        prompt = min(chosen.prompt, rejected.prompt, key=len)
+        rows.append({"prompt_ids": prompt, "chosen_ids": chosen.completion, "rejected_ids": rejected.completion})
+    if not rows:
+        raise UserError(f"{pairs} holds no preference pair, so there is nothing to train on.")
+
+    class SharedDPOTrainer(DPOTrainer):
+        def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
+            return dataset  # the pairs are token ids already
+
+        def _precompute_ref_logps(self, *args: Any, **kwargs: Any) -> Dataset:
+            setup.prepare_model(self.model, self.args.bf16)
+            return super()._precompute_ref_logps(*args, **kwargs)
+
+    class StopAtCollapse(TrainerCallback):
+        first: float | None = None
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+            drop = reference_drop(logs or {}, options.beta)
+            if drop is not None and drop > options.max_chosen_drop:
+                raise UserError(
+                    f"DPO stopped at step {state.global_step}: the chosen answers' log-prob fell {drop:.1f} nats below "
+                    f"where it began, more than dpo.max_chosen_drop ({options.max_chosen_drop:g}). The model is "
+                    "unlearning its answers. Lower dpo.learning_rate, or raise dpo.sft_weight or dpo.beta."
+                )
+
+    set_seed(options.seed)
+    model = PeftModel.from_pretrained(setup.load_model(base), sft_adapter, is_trainable=True)
+    trainer = SharedDPOTrainer(
+        model=model,
+        args=DPOConfig(
+            **setup.trainer_arguments(options, out, len(rows)),
+            beta=options.beta,
+            loss_type=["sigmoid", "sft"] if options.sft_weight else ["sigmoid"],
+            loss_weights=[1.0, options.sft_weight] if options.sft_weight else [1.0],
+            precompute_ref_log_probs=True,
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=[StopAtCollapse()],
+    )
+    facts = setup.train(trainer, "train-dpo", out)
+    return setup.write_training(out, facts, _curves(trainer.state.log_history))
+
+
+def reference_drop(logs: dict[str, float], beta: float) -> float | None:
+    """How far the chosen answers' mean log-prob lies below the reference's, in nats; None where it was not logged."""
+    reward = logs.get("rewards/chosen")  # TRL logs beta × (log-prob − reference log-prob)
+    return None if reward is None else -reward / beta
+
+
+def _curves(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = {
+        "step": "step", "epoch": "epoch", "loss": "loss", "logps/chosen": "logps_chosen",
+        "logps/rejected": "logps_rejected", "rewards/margins": "margin", "rewards/accuracies": "accuracy",
+        "rewards/chosen": "reward_chosen", "num_tokens": "tokens",
+    }  # fmt: skip
+    entries = [entry for entry in history if "loss" in entry]
+    return [{new: entry[old] for old, new in names.items() if old in entry} for entry in entries]

@@ -1,0 +1,58 @@
+"""From rows to token ids: prompt and completion apart, so that the loss falls on the completion alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stillroom.data.rows import Row
+from stillroom.errors import UserError
+from stillroom.recipe.model import Recipe
+from stillroom.recipe.prompt import Prompter, fit_text
+from stillroom.recipe.schema import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of one sample. `cut` says that the end of the input text was dropped to make room for the answer."""
+
+    prompt: list[int]
+    completion: list[int]
+    cut: bool
+
+
+class Encoder:
+    """Encodes rows for one recipe and one Hugging Face tokenizer.
+
+    The prompt and the completion are tokenised apart, as in serving, where the prompt is all that there is.
+    """
+
+    def __init__(self, recipe: Recipe, tokenizer: Any) -> None:
+        self._recipe, self._tokenizer = recipe, tokenizer
+        self.prompter = Prompter(recipe, tokenizer.chat_template, tokenizer.bos_token or "", tokenizer.eos_token or "")
+
+    def tokens(self, text: str) -> list[int]:
+        """Token ids of rendered text; marks such as <|im_end|> become their own tokens, nothing is added."""
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def encode(self, text: str, answer: str) -> Encoded:
+        """Encode one input text and its answer text; an over-long text loses its end, never its answer."""
+        completion = self.tokens(self.prompter.completion(answer))
+        limit = self._recipe.sft.max_tokens - len(completion)
+        fitted = fit_text(text, limit, lambda part: len(self.tokens(self.prompter.prompt(part))))
+        return Encoded(self.tokens(self.prompter.prompt(fitted)), completion, cut=fitted != text)
+
+    def encode_rows(self, rows: Sequence[Row]) -> list[Encoded]:
+        """Encode labelled rows; raises UserError where no token would be trained on."""
+        samples = [self.encode(row.text, answer_text(self._recipe, row.label)) for row in rows if row.label is not None]
+        if not any(sample.completion for sample in samples):
+            raise UserError(
+                "There is nothing to train on: no row has an answer with at least one token. Check the label column "
+                "of the recipe's sources and `data/rejected.jsonl`, which says why rows were dropped."
+            )
+        return samples
+
+
+def answer_text(recipe: Recipe, label: Any) -> str:
+    """The answer as the model writes it: canonical JSON for a schema task, the text itself otherwise."""
+    return str(label) if recipe.output_schema is None else canonical(recipe.output_schema, label)

@@ -1,0 +1,147 @@
+"""What SFT and DPO have in common: the model with its adapter, the trainer's arguments, the run with its curves."""
+
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from stillroom import machine
+from stillroom.errors import UserError
+from stillroom.files import full_disk_is_the_users, write_json, write_jsonl
+from stillroom.progress import Progress
+from stillroom.recipe.model import Dpo, Sft
+from stillroom.train.prefix import TokenCount
+from stillroom.train.shared_forward import share_prefixes
+
+CHECKPOINTS = "checkpoints"
+"""Folder beside the adapter that an interrupted training goes on from; removed when training has ended."""
+
+
+def load_tokenizer(base: Path) -> Any:
+    """The base model's tokenizer, padding on the right as the prefix-shared forward wants it."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base, padding_side="right")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(base: Path) -> Any:
+    """The base model's weights in the dtype that trains fastest here; adapters over it stay in fp32."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from stillroom.train.precision import fastest_dtype
+
+    torch.set_num_threads(machine.cpu_threads())
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype())
+    model.config.use_cache = False
+    return model
+
+
+def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, Any]:
+    """Arguments that SFTConfig and DPOConfig share."""
+    import torch
+
+    from stillroom.train.precision import fastest_dtype
+
+    steps = max(1, math.ceil(samples / section.batch_size) * section.epochs)
+    return {
+        "output_dir": str(out / CHECKPOINTS),
+        "per_device_train_batch_size": section.batch_size,
+        "per_device_eval_batch_size": section.batch_size,
+        "num_train_epochs": section.epochs,
+        "learning_rate": section.learning_rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": min(5, max(1, int(steps // 10))),
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "logging_steps": 1,
+        "save_steps": max(1, min(10, int(steps // 4))),  # a kill costs at most ten steps
+        "save_total_limit": 2,  # the newest may be half-written when the machine stops
+        "gradient_checkpointing": False,
+        "bf16": fastest_dtype() is torch.bfloat16,
+        "use_cpu": not torch.cuda.is_available(),
+        "seed": section.seed,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "max_length": None,
+        "dataloader_pin_memory": False,
+    }
+
+
+def prepare_model(model: Any, autocast: bool) -> TokenCount | None:
+    """Let a model that TRL has prepared share prefixes; None where its family cannot (see `share_prefixes`).
+
+    Adapters keep fp32 weights for the optimizer, but autocast feeds them bf16 activations: PEFT would convert every
+    activation to fp32 for them, which costs more than their matrix products.
+    """
+    if autocast:
+        for module in model.modules():
+            if hasattr(module, "lora_A"):
+                module.cast_input_dtype_enabled = False
+    return share_prefixes(model)
+
+
+def train(trainer: Any, task: str, out: Path) -> dict[str, Any]:
+    """Run a TRL trainer to its end, from the last whole checkpoint where there is one; write curves and adapter.
+
+    Returns the facts that both kinds of training record. Raises UserError when the loss is no longer a number.
+    """
+    import torch
+    from transformers import TrainerCallback
+    from transformers.trainer_utils import get_last_checkpoint
+
+    class Watch(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.progress = Progress(task, state.max_steps)
+            self.progress.update(state.global_step)
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+            loss = (logs or {}).get("loss")
+            if loss is not None and not math.isfinite(loss):
+                raise UserError(
+                    f"Training stopped at step {state.global_step}: the loss is {loss}. Lower the learning rate in the "
+                    f"recipe. Checkpoints before that step are kept in {out / CHECKPOINTS}."
+                )
+            if loss is not None:
+                self.progress.update(state.global_step, f"loss {loss:.3f}")
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            # The trainer's own writes are flushed here, so that a checkpoint that looks whole after a power cut is.
+            os.sync()
+
+    count = prepare_model(trainer.model, trainer.args.bf16)
+    if count is None:
+        print("This model family's attention cannot share prefixes yet; training runs the plain forward.", flush=True)
+    trainer.add_callback(Watch())
+    checkpoints = out / CHECKPOINTS
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    with full_disk_is_the_users(out), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        result = trainer.train(resume_from_checkpoint=last)
+        trainer.model.save_pretrained(out / "adapter", selected_adapters=["default"])
+    count = count or TokenCount()
+    return {
+        "steps": trainer.state.global_step,
+        "samples": len(trainer.train_dataset),
+        "seconds": round(result.metrics["train_runtime"], 2),
+        "resumed_from_step": int(last.rsplit("-", 1)[1]) if last else 0,
+        "dtype": "bfloat16" if trainer.args.bf16 else "float32",
+        "threads": torch.get_num_threads(),
+        "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        "computed_tokens": count.computed,
+        "plain_tokens": count.plain,
+    }
+
+
+def write_training(out: Path, facts: dict[str, Any], curves: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write training.json and curves.jsonl and drop the checkpoints, which nobody needs after the end."""
+    import shutil
+
+    write_jsonl(out / "curves.jsonl", curves)
+    write_json(out / "training.json", facts)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    return facts

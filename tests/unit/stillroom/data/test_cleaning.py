@@ -1,0 +1,56 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stillroom.data.cleaning import clean, cut
+from stillroom.data.reading import Rejected
+from stillroom.data.rows import Row
+from stillroom.recipe.model import Cleaning
+
+FILE = {"kind": "csv", "path": "a.csv"}
+ROW = Row("1", "some text", {"kind": "a"}, "csv")
+
+
+def reason(result: Row | Rejected) -> str:
+    assert isinstance(result, Rejected)
+    return str(result.as_dict()["reason"])
+
+
+@given(st.text(max_size=60), st.integers(1, 40))
+def test_a_cut_text_is_a_short_beginning(text: str, limit: int) -> None:
+    short = cut(text, Cleaning(max_characters=limit))
+    assert len(short) <= limit
+    assert text.startswith(short)
+
+
+def test_a_cut_ends_with_a_word_where_there_are_words() -> None:
+    assert cut("one two three four", Cleaning(max_characters=15)) == "one two three"
+    assert cut("one two three four", Cleaning(max_characters=13)) == "one two three"
+    assert cut("会议改到星期三下午三点", Cleaning(max_characters=5)) == "会议改到星"
+
+
+@pytest.mark.parametrize(
+    ("label", "answer"),
+    [({"kind": "a"}, {"kind": "a"}), ('{"kind": "b"}', {"kind": "b"}), ("yes", {"kind": "a"}), (True, {"kind": "b"})],
+)
+def test_labels_become_answers(make_recipe: Any, label: Any, answer: Any) -> None:
+    recipe = make_recipe(FILE, labelling={"values": {"yes": {"kind": "a"}, "true": {"kind": "b"}}})
+    result = clean(replace(ROW, label=label), recipe)
+    assert isinstance(result, Row) and result.label == answer
+
+
+def test_bad_rows_have_reasons(make_recipe: Any) -> None:
+    recipe = make_recipe(FILE, cleaning={"min_characters": 5})
+    assert reason(clean(replace(ROW, text=" \n"), recipe)) == "empty text"
+    assert reason(clean(replace(ROW, text="abc"), recipe)) == "text shorter than min_characters: 3 characters"
+    assert reason(clean(replace(ROW, label=None), recipe)) == "no label"
+    assert reason(clean(replace(ROW, label="{kind"), recipe)).startswith("the label is not JSON: ")
+    assert reason(clean(replace(ROW, label={"kind": "c"}), recipe)).startswith("the label breaks the schema: ")
+
+
+def test_free_text_labels_are_text(make_recipe: Any) -> None:
+    result = clean(replace(ROW, label=5), make_recipe(FILE, schema=None))
+    assert isinstance(result, Row) and result.label == "5"

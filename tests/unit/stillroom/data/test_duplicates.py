@@ -1,0 +1,58 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stillroom.data.duplicates import clusters, exact_duplicates, fold
+from stillroom.data.rows import Row
+
+LONG = "The committee meets in the small hall to talk about the budget for the coming season and about new members. "
+CHINESE = "各位同事请注意本周项目例会改到三楼会议室召开请大家准时参加并带上各自的进度报告谢谢配合"
+
+
+def rows(*texts: str) -> list[Row]:
+    return [Row(str(number), text, "a", "csv") for number, text in enumerate(texts)]
+
+
+def test_exact_duplicates_are_folded() -> None:
+    assert exact_duplicates(rows("Hello, World!", "other", "hello   world", "ＨＥＬＬＯ world", "?!", "!?")) == {
+        2: 0,
+        3: 0,
+    }
+
+
+@given(st.text(max_size=30))
+def test_folding_ignores_case_spaces_and_punctuation(text: str) -> None:
+    assert fold(text) == fold(f"  {text} ...")
+    assert fold(fold(text)) == fold(text)
+
+
+def test_near_duplicates_are_joined_and_others_are_not() -> None:
+    texts = [
+        LONG * 3,
+        LONG * 3 + "Bye now",
+        "Something else entirely, with its own words and no more.",
+        CHINESE,
+        CHINESE + "再见",
+        "",
+    ]
+    assert clusters(texts, 0.8) == [0, 0, 2, 3, 3, 5]
+
+
+def test_the_true_similarity_decides() -> None:
+    one, two = "a b c d e f g h", "a b c d e f g x"  # Five shared shingles of seven: 0.714.
+    assert clusters([one, two], 0.71) == [0, 0]
+    assert clusters([one, two], 0.72) == [0, 1]
+
+
+def test_chains_are_one_cluster() -> None:
+    words = [str(number) for number in range(60)]
+    texts = [" ".join(words[start : start + 50]) for start in (0, 3, 6, 9)]
+    assert clusters(texts, 0.8) == [0, 0, 0, 0]
+
+
+@given(st.permutations(range(8)))
+def test_the_order_does_not_matter(order: list[int]) -> None:
+    words = [str(number) for number in range(60)]
+    texts = [" ".join(words[start : start + 50]) for start in (0, 3, 6, 9)] + [LONG, LONG + "more", CHINESE, "alone"]
+    found = clusters([texts[index] for index in order], 0.8)
+    together = {frozenset(order[i] for i in range(8) if found[i] == found[j]) for j in range(8)}
+    assert together == {frozenset({0, 1, 2, 3}), frozenset({4, 5}), frozenset({6}), frozenset({7})}

@@ -1,0 +1,112 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillroom.data.prepare import prepare
+from stillroom.data.rows import read_rows
+from stillroom.errors import UserError
+
+NAMES = ("train", "validation", "test")
+SUBJECTS = ["garden", "bridge", "river", "engine", "theatre", "library", "harbour", "market", "orchestra", "museum"]
+
+
+def text(number: int) -> str:
+    """Texts without a shared run of three words, so that none is a near duplicate of another."""
+    return " ".join(f"{SUBJECTS[(number + step) % 10]}{number}-{step}" for step in range(8))
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+
+
+def good(count: int) -> list[dict[str, Any]]:
+    return [{"text": text(number), "label": {"kind": "ab"[number % 2]}} for number in range(count)]
+
+
+SOURCE = {"kind": "jsonl", "path": "a.jsonl"}
+
+
+def test_rows_are_split_and_reported(tmp_path: Path, make_recipe: Any) -> None:
+    bad = [
+        {"text": " ", "label": {"kind": "a"}},
+        {"text": "wrong", "label": {"kind": "c"}},
+        {"text": text(3).upper(), "label": {"kind": "a"}},
+    ]
+    write(tmp_path / "a.jsonl", good(100) + bad)
+    report = prepare(make_recipe(SOURCE), tmp_path, tmp_path / "out")
+    assert report == json.loads((tmp_path / "out/data_report.json").read_text())
+    assert report["sources"] == [{"source": "jsonl:a.jsonl", "read": 103, "kept": 100}]
+    assert report["dropped"] == {"empty text": 1, "the label breaks the schema": 1, "exact duplicate": 1}
+    assert report["dropped_examples"]["the label breaks the schema"][0]["text"] == "wrong"
+    assert report["duplicates"] == {"exact": 1, "near_clusters": 0}
+    assert {name: report["splits"][name]["rows"] for name in NAMES} == {"train": 80, "validation": 10, "test": 10}
+    assert report["splits"]["test"]["classes"] == {"a": 5, "b": 5}
+    assert "1 exact duplicates have another label" in report["notes"][0]
+    rejected = [json.loads(line) for line in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
+    assert [row["reason"].split(":")[0] for row in rejected] == list(report["dropped"])
+    assert sorted(row.text for name in NAMES for row in read_rows(tmp_path / "out" / f"{name}.jsonl")) == sorted(
+        map(text, range(100))
+    )
+
+
+def test_the_same_recipe_gives_the_same_files(tmp_path: Path, make_recipe: Any) -> None:
+    write(tmp_path / "a.jsonl", good(40))
+    for out in ("one", "two"):
+        prepare(make_recipe(SOURCE, seed=3), tmp_path, tmp_path / out)
+    for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "rejected.jsonl", "data_report.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_near_duplicates_never_straddle_the_splits(tmp_path: Path, make_recipe: Any) -> None:
+    rows = [
+        {"text": f"{text(n)} {text(n + 500)} {'and again ' * copy}", "label": {"kind": "a"}}
+        for n in range(20)
+        for copy in range(3)
+    ]
+    write(tmp_path / "a.jsonl", rows)
+    report = prepare(make_recipe(SOURCE), tmp_path, tmp_path / "out")
+    assert report["duplicates"] == {"exact": 0, "near_clusters": 20}
+    heads = [{row.text.split()[0] for row in read_rows(tmp_path / "out" / f"{name}.jsonl")} for name in NAMES]
+    assert sum(map(len, heads)) == 20
+    assert all(heads)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path, make_recipe: Any) -> None:
+    (tmp_path / "a.csv").write_text("mail\nx\n")
+    recipe = make_recipe(SOURCE, {"kind": "csv", "path": "a.csv"}, {"kind": "mbox", "path": "inbox"})
+    with pytest.raises(UserError) as caught:
+        prepare(recipe, tmp_path, tmp_path / "out")
+    said = str(caught.value)
+    assert "a.jsonl" in said and "no columns text, label. It has: mail." in said and "inbox" in said
+
+
+def test_too_few_rows_say_why(tmp_path: Path, make_recipe: Any) -> None:
+    write(tmp_path / "a.jsonl", good(9) + [{"text": "x", "label": "{"}] * 4)
+    with pytest.raises(UserError, match=r"Only 9 usable rows are left of 13 read[\s\S]*4 × the label is not JSON"):
+        prepare(make_recipe(SOURCE), tmp_path, tmp_path / "out")
+    assert len((tmp_path / "out/rejected.jsonl").read_text().splitlines()) == 4
+
+
+def test_an_id_used_twice_is_rejected(tmp_path: Path, make_recipe: Any) -> None:
+    write(tmp_path / "a.jsonl", [{"key": min(n, 18), **row} for n, row in enumerate(good(20))])
+    report = prepare(make_recipe({**SOURCE, "id": "key"}), tmp_path, tmp_path / "out")
+    assert report["dropped"] == {"the id is used twice": 1}
+
+
+def test_two_sources_of_one_name_are_told_apart(tmp_path: Path, make_recipe: Any) -> None:
+    for folder, start in (("one", 0), ("two", 100)):
+        (tmp_path / folder).mkdir()
+        rows = [{"text": text(start + n), "label": {"kind": "a"}} for n in range(10)]
+        write(tmp_path / folder / "a.jsonl", rows)
+    recipe = make_recipe({"kind": "jsonl", "path": "one/a.jsonl"}, {"kind": "jsonl", "path": "two/a.jsonl"})
+    report = prepare(recipe, tmp_path, tmp_path / "out")
+    assert [item["source"] for item in report["sources"]] == ["jsonl:a.jsonl", "jsonl:a.jsonl#2"]
+
+
+def test_cut_texts_are_counted(tmp_path: Path, make_recipe: Any) -> None:
+    write(tmp_path / "a.jsonl", good(10))
+    report = prepare(make_recipe(SOURCE, cleaning={"max_characters": 60}), tmp_path, tmp_path / "out")
+    assert report["notes"] == ["jsonl:a.jsonl: 10 texts were cut at 60 characters."]
+    assert report["dropped"] == {}

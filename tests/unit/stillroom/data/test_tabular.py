@@ -1,0 +1,101 @@
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stillroom.data.reading import Rejected
+from stillroom.data.rows import Row
+from stillroom.data.tabular import TabularReader
+from stillroom.recipe.model import TabularSource
+
+
+def reader(path: Path, **options: Any) -> TabularReader:
+    kind = path.suffix.removeprefix(".")
+    source = TabularSource.model_validate({"kind": kind, "path": path.name, **options})
+    return TabularReader(source, path.parent, f"{kind}:{path.name}", seed=1)
+
+
+def pairs(items: Any) -> list[tuple[str, Any]]:
+    return [(item.text, item.label) if isinstance(item, Row) else ("rejected", item.reason) for item in items]
+
+
+def test_csv_with_named_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('\ufeffnumber,mail,kind\n7,"two\nlines, one ""row""",a\n8,short,b\n')
+    source = reader(path, text="mail", label="kind", id="number")
+    assert source.faults() == []
+    rows = list(source.rows())
+    assert pairs(rows) == [('two\nlines, one "row"', "a"), ("short", "b")]
+    assert [row.id for row in rows if isinstance(row, Row)] == ["7", "8"]
+
+
+def test_csv_with_semicolons(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text;label\neins, zwei;a\n")
+    assert pairs(reader(path).rows()) == [("eins, zwei", "a")]
+
+
+def test_csv_rows_that_are_no_text_are_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text,label\ngood,a\nM\xfcll \xff,a\nshort\nlast,b\n")
+    items = list(reader(path).rows())
+    assert pairs(items) == [("good", "a"), ("rejected", "undecodable bytes"), ("short", None), ("last", "b")]
+    bad = items[1]
+    assert isinstance(bad, Rejected) and "\\xfcll" in bad.row.text
+
+
+def test_jsonl(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "one", "label": {"kind": "a"}}\n\nnot json\n[1]\n{"text": "\xff"}\n{"text": 5}\n')
+    assert pairs(reader(path).rows()) == [
+        ("one", {"kind": "a"}),
+        ("rejected", "not JSON"),
+        ("rejected", "not a JSON object"),
+        ("rejected", "undecodable bytes"),
+        ("rejected", "the text is not a string"),
+    ]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    broken = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\3\0\0\0\5\0\0\0"), pa.py_buffer(b"one\xff\xfe")]
+    )
+    pq.write_table(pa.table({"text": broken, "label": [{"kind": "a"}, {"kind": "b"}]}), path)
+    source = reader(path)
+    assert source.faults() == []
+    assert pairs(source.rows()) == [("one", {"kind": "a"}), ("rejected", "undecodable bytes")]
+
+
+def test_a_sample_does_not_depend_on_the_order(tmp_path: Path) -> None:
+    lines = [f"{number},text {number},a" for number in range(50)]
+    for name, order in (("one.csv", lines), ("two.csv", lines[::-1])):
+        (tmp_path / name).write_text("\n".join(["id,text,label", *order]))
+    one, two = (pairs(reader(tmp_path / name, id="id", sample=10).rows()) for name in ("one.csv", "two.csv"))
+    assert sorted(one) == sorted(two)
+    assert len(one) == 10
+    assert set(one) < set(pairs(reader(tmp_path / "one.csv", id="id", sample=20).rows()))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"text,label\n", "is empty"),
+        ("a.csv", b"mail,kind\nx,a\n", "has no columns text, label. It has: mail, kind."),
+        ("a.jsonl", b"", "is empty"),
+        ("a.jsonl", b"nothing\n", "no line of it holds a JSON object"),
+        ("a.jsonl", b'{"text": "x"}\n', "has no column label. It has: text."),
+        ("a.parquet", b"PAR1 not really", "is not a parquet file"),
+    ],
+)
+def test_faults(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    [said] = reader(tmp_path / name).faults()
+    assert fault in said
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert reader(tmp_path / "gone.csv").faults() == [f"No such file: {tmp_path / 'gone.csv'}"]
