@@ -9,12 +9,12 @@ from stillroom.recipe.model import Recipe
 
 
 def own_answers(recipe: Recipe, rows: list[Row], gguf: Path) -> dict[str, str] | None:
-    """Free answers by row id to as many drawn rows as pairs are wanted; None where the recipe wants no own errors."""
+    """Free answers by row id to half as many drawn rows as pairs are wanted; None where the recipe wants no own errors."""
     if recipe.dpo is None or not recipe.dpo.own_errors:
         return None
     from serving.engine.specialist import Specialist
 
-    asked = random.Random(recipe.dpo.seed).sample(rows, min(recipe.dpo.pairs, len(rows)))
+    asked = random.Random(recipe.dpo.seed).sample(rows, min(max(1, recipe.dpo.pairs // 2), len(rows)))
     with closing(Specialist(gguf, recipe)) as specialist:
         answers = specialist.answer([row.text for row in asked])
     return {row.id: answer.unconstrained for row, answer in zip(asked, answers, strict=True)}

@@ -20,8 +20,29 @@ def system_message(recipe: Recipe) -> str:
     """The instruction and, for a schema task, the schema as compact JSON: the prefix that all prompts share."""
     if recipe.output_schema is None:
         return recipe.instruction.strip()
-    schema = json.dumps(recipe.output_schema, ensure_ascii=False, separators=(",", ":"))
+    schema = json.dumps(_told(recipe.output_schema), ensure_ascii=False, separators=(",", ":"))
     return f"{recipe.instruction.strip()}\nAnswer with one JSON object that follows this JSON Schema:\n{schema}"
+
+
+_UNTOLD = {"$schema", "$id", "$comment", "additionalProperties", "minLength", "maxLength"}
+"""Keywords that the decoder enforces anyway and that tell a model nothing about what to answer."""
+
+
+def _told(schema: Any) -> Any:
+    """The schema as the model is told it: without what only the decoder needs, for every token is read each time."""
+    if not isinstance(schema, dict):
+        return schema
+    told: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs") and isinstance(value, dict):
+            told[key] = {name: _told(part) for name, part in value.items()}
+        elif key in ("items", "anyOf", "oneOf", "prefixItems"):
+            told[key] = [_told(part) for part in value] if isinstance(value, list) else _told(value)
+        elif key == "required" and set(value) == set(schema.get("properties", {})):
+            continue  # all of them, in the order in which they stand
+        elif key not in _UNTOLD:
+            told[key] = value
+    return told
 
 
 def messages(recipe: Recipe, text: str, answer: str | None = None) -> list[dict[str, str]]:

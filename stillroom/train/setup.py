@@ -31,12 +31,17 @@ def load_tokenizer(base: Path) -> Any:
 def load_model(base: Path) -> Any:
     """The base model's weights in the dtype that trains fastest here; adapters over it stay in fp32."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
+    from stillroom.train import attention
     from stillroom.train.precision import fastest_dtype
 
     torch.set_num_threads(machine.cpu_threads())
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype())
+    config = AutoConfig.from_pretrained(base)
+    grouped = not torch.cuda.is_available() and attention.fits(config)
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=fastest_dtype(), attn_implementation=attention.register() if grouped else None
+    )
     model.config.use_cache = False
     return model
 

@@ -20,6 +20,7 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
     from trl import SFTConfig, SFTTrainer
 
     from stillroom.train import setup
+    from stillroom.train.bucketing import LengthBuckets
     from stillroom.train.encode import Encoder
 
     options, tokenizer = recipe.sft, setup.load_tokenizer(base)
@@ -31,14 +32,18 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
             [{"input_ids": s.prompt + s.completion, "labels": [-100] * len(s.prompt) + s.completion} for s in encoded]
         )
 
+    class BucketedSFTTrainer(SFTTrainer):
+        def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBuckets:
+            lengths = [len(sample.prompt) + len(sample.completion) for sample in samples]
+            return LengthBuckets(lengths, options.batch_size, options.seed)
+
     set_seed(options.seed)
     steps = math.ceil(math.ceil(len(samples) / options.batch_size) * options.epochs)
-    trainer = SFTTrainer(
+    trainer = BucketedSFTTrainer(
         model=setup.load_model(base),
         args=SFTConfig(
             **setup.trainer_arguments(options, out, len(samples)),
             dataset_kwargs={"skip_prepare_dataset": True},
-            train_sampling_strategy="group_by_length",  # rows of like length leave little padding
             eval_strategy="steps" if held_out else "no",
             eval_steps=max(1, math.ceil(steps / 3)),
         ),

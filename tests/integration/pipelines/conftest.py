@@ -1,4 +1,4 @@
-"""A tiny random model with a real tokenizer, and a recipe that trains it in seconds."""
+"""A recipe that trains the tiny model in seconds."""
 
 import csv
 import json
@@ -8,34 +8,8 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from stillroom.models.base import packaged_tokenizer
-
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=256,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        bos_token_id=1,
-        eos_token_id=2,
-        tie_word_embeddings=True,
-    )
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    LlamaForCausalLM(config).save_pretrained(folder)
-    packaged_tokenizer().save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
-def tiny_recipe(tmp_path: Path, tiny_model: Path) -> dict[str, Any]:
+def tiny_recipe(tmp_path: Path, tiny: Path) -> dict[str, Any]:
     """A recipe as data: mail or spam, by one word in the text. Write it with `write_recipe`."""
     animals = ("otter", "heron", "badger", "lynx", "marten", "plover", "stoat", "wren", "ibex", "vole")
     places = ("river", "marsh", "forest", "meadow", "cliff", "orchard")
@@ -55,7 +29,7 @@ def tiny_recipe(tmp_path: Path, tiny_model: Path) -> dict[str, Any]:
     }
     return {
         "name": "tiny",
-        "base_model": str(tiny_model),
+        "base_model": str(tiny),
         "instruction": "Is the text spam?",
         "output_schema": schema,
         "data": {

@@ -1,0 +1,159 @@
+"""The engine says what one-token-at-a-time greedy decoding says, however requests are batched."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving.engine.constraint import Constraint
+from serving.engine.engine import Engine
+from serving.engine.llama import Entry, Llama
+from stillroom.errors import UserError
+from stillroom.export.gguf import convert
+
+SLOTS, MOST = 4, 48
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "category": {"enum": ["event", "spam", "other"]},
+        "title": {"type": "string", "maxLength": 12},
+        "time": {"type": ["string", "null"], "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+    },
+    "required": ["category", "title", "time"],
+    "additionalProperties": False,
+}
+PREFIX = "Read the mail and answer with JSON.\n"
+TEXTS = [f"Mail {n}: " + " ".join(["meeting", "café", "会议", "14:30", str(n * 37)][: 1 + n % 5]) for n in range(18)]
+
+
+@pytest.fixture(scope="module")
+def llama(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
+    # 32-bit weights: the order of float sums differs between batches, and here that must not flip an answer.
+    path = tmp_path_factory.mktemp("gguf") / "tiny-F32.gguf"
+    convert(tiny, path, "F32", "tiny")
+    llama = Llama(path, sequences=2 * SLOTS + 2, cells=8192)
+    yield llama
+    llama.close()
+
+
+@pytest.fixture
+def engine(llama: Llama) -> Iterator[Engine]:
+    yield Engine(llama, SLOTS, llama.tokenize(PREFIX)[:-1])
+    llama.cut_sequence(0, 0)
+
+
+def naive(llama: Llama, prompt: Sequence[int], constraint: Constraint | None) -> tuple[tuple[int, ...], float]:
+    """Greedy decoding with no sharing, drafts or batching; also the smallest lead of a chosen token over the next."""
+    sequence, position, feed, out = 2 * SLOTS + 1, 0, list(prompt), []
+    match, lead = constraint.start() if constraint else None, float("inf")
+    while True:
+        forced = match.forced() if match else []
+        out, feed = out + forced, feed + forced
+        if (match and match.complete) or len(out) >= MOST:
+            break
+        llama.decode([Entry(t, position + i, sequence, i == len(feed) - 1) for i, t in enumerate(feed)])
+        position += len(feed)
+        logits = llama.logits(len(feed) - 1)
+        logits = np.where(match.allowed(), logits, -np.inf) if match else logits
+        second, best = np.argsort(logits)[-2:]
+        lead = min(lead, float(logits[best] - logits[second]))
+        if int(best) in llama.end_tokens:
+            break
+        feed = [int(best)]
+        out = out + feed
+        if match:
+            match.take(feed)
+            if match.complete:
+                break
+        if len(out) >= MOST:
+            break
+    llama.cut_sequence(sequence, 0)
+    return tuple(out), lead
+
+
+def same(found: Any, expected: tuple[tuple[int, ...], float]) -> bool:
+    # Where two tokens are as likely to within rounding, either is greedy.
+    return tuple(found) == expected[0] or expected[1] < 1e-4
+
+
+def prompts(llama: Llama) -> list[list[int]]:
+    return [llama.tokenize(PREFIX + text + "\n") for text in TEXTS]
+
+
+def test_held_answers_are_greedy_under_the_schema(llama: Llama, engine: Engine) -> None:
+    constraint, asked = engine.constraint(SCHEMA), prompts(llama)
+    results = engine.answer(asked, MOST, constraint, free=False)
+    expected = [naive(llama, prompt, constraint) for prompt in asked]
+    assert [same(r.held.tokens, e) for r, e in zip(results, expected, strict=True) if r.held] == [True] * len(asked)
+    assert all(result.free is None for result in results)
+
+
+def test_free_answers_are_greedy(llama: Llama, engine: Engine) -> None:
+    asked = prompts(llama)
+    results = engine.answer(asked, MOST)
+    expected = [naive(llama, prompt, None) for prompt in asked]
+    assert [same(r.free.tokens, e) for r, e in zip(results, expected, strict=True) if r.free] == [True] * len(asked)
+
+
+def test_both_at_once_are_what_each_is_alone(llama: Llama, engine: Engine) -> None:
+    constraint, asked = engine.constraint(SCHEMA), prompts(llama)
+    both = engine.answer(asked, MOST, constraint, free=True)
+    held = engine.answer(asked, MOST, constraint, free=False)
+    free = engine.answer(asked, MOST)
+    assert [result.held for result in both] == [result.held for result in held]
+    assert [result.free for result in both] == [result.free for result in free]
+
+
+def test_the_prefix_changes_nothing(llama: Llama, engine: Engine) -> None:
+    constraint, asked = engine.constraint(SCHEMA), prompts(llama)
+    shared = engine.answer(asked, MOST, constraint)
+    assert engine.shared(asked[0]) > 5
+    llama.cut_sequence(0, 0)
+    assert Engine(llama, SLOTS).answer(asked, MOST, constraint) == shared
+
+
+def test_each_prompt_is_reported_once(llama: Llama, engine: Engine) -> None:
+    done: list[int] = []
+    engine.answer(prompts(llama), MOST, engine.constraint(SCHEMA), on_done=done.append)
+    assert sorted(done) == list(range(len(TEXTS)))
+
+
+def test_a_long_prompt_is_fed_in_parts(llama: Llama, engine: Engine) -> None:
+    long = llama.tokenize(PREFIX + "word " * 900)
+    (result,) = engine.answer([long], 4)
+    assert result.free is not None and same(result.free.tokens, naive_of(llama, long, 4))
+
+
+def naive_of(llama: Llama, prompt: list[int], most: int) -> tuple[tuple[int, ...], float]:
+    sequence, out, lead = 2 * SLOTS + 1, [], float("inf")
+    feed, position = prompt, 0
+    while len(out) < most:
+        for start in range(0, len(feed), llama.batch_size):
+            part = feed[start : start + llama.batch_size]
+            llama.decode([Entry(t, position + i, sequence, True) for i, t in enumerate(part)])
+            position += len(part)
+        second, best = np.argsort(llama.logits(len(part) - 1))[-2:]
+        lead = min(lead, float(llama.logits(len(part) - 1)[best] - llama.logits(len(part) - 1)[second]))
+        feed = [int(best)]
+        out += feed
+    llama.cut_sequence(sequence, 0)
+    return tuple(out), lead
+
+
+def test_an_answer_that_can_no_longer_be_json_is_broken_off(llama: Llama, engine: Engine) -> None:
+    asked = prompts(llama)
+    results = engine.answer(asked, MOST, engine.constraint(SCHEMA), free=True, watch=engine.constraint(None))
+    whole = engine.answer(asked, MOST)
+    for result, uncut in zip(results, whole, strict=True):
+        assert result.free is not None and uncut.free is not None
+        assert uncut.free.tokens[: len(result.free.tokens)] == result.free.tokens
+    assert {result.free.finish for result in results if result.free} == {"not_json"}
+
+
+def test_a_corrupt_file_is_one_clear_message(tiny_gguf: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(tiny_gguf.read_bytes()[:100_000])
+    with pytest.raises(UserError, match=r"broken\.gguf"):
+        Llama(broken, sequences=1, cells=256)

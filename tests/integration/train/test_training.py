@@ -1,0 +1,157 @@
+"""Training on a tiny model: the same as stock TRL, resumable, and clear about what goes wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stillroom.data.rows import Row
+from stillroom.errors import UserError
+from stillroom.files import read_json, read_jsonl, write_jsonl
+from stillroom.recipe.model import Recipe
+from stillroom.train import precision, setup
+from stillroom.train.dpo import reference_drop, train_dpo
+from stillroom.train.encode import Encoder
+from stillroom.train.sft import train_sft
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"category": {"enum": ["spam", "other"]}, "word": {"type": "string"}},
+    "required": ["category", "word"],
+    "additionalProperties": False,
+}
+ANIMALS = ("otter", "heron", "badger", "lynx", "marten", "plover", "stoat", "wren")
+
+
+def recipe(**changes: Any) -> Recipe:
+    document = {
+        "name": "tiny",
+        "instruction": "Is the text spam? Which animal does it name?",
+        "output_schema": SCHEMA,
+        "data": {"sources": [{"kind": "csv", "path": "rows.csv"}]},
+        "sft": {"epochs": 2, "batch_size": 4, "learning_rate": 0.003, "lora": {"rank": 4}},
+        "dpo": {"pairs": 8, "batch_size": 4, "rules": ["broken_json"], "epochs": 2},
+    }
+    return Recipe.model_validate(document | changes)
+
+
+ROWS = [
+    Row(f"{animal}-{n}", f"The {animal} " + "ran far " * n, {"category": ("spam", "other")[n % 2], "word": animal}, "made")
+    for animal in ANIMALS
+    for n in range(3)
+]
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    precision.fastest_dtype.cache_clear()
+    monkeypatch.setattr(precision, "fastest_dtype", lambda: torch.float32)
+
+
+def losses(folder: Path) -> list[float]:
+    return [line["loss"] for line in read_jsonl(folder / "curves.jsonl") if "loss" in line]
+
+
+def test_shared_training_is_stock_training(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = train_sft(recipe(), tiny, ROWS[:16], ROWS[16:], tmp_path / "shared")
+    monkeypatch.setattr(setup, "share_prefixes", lambda model: None)
+    train_sft(recipe(), tiny, ROWS[:16], ROWS[16:], tmp_path / "stock")
+    assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "stock"), rel=2e-4)
+    assert losses(tmp_path / "shared")[-1] < losses(tmp_path / "shared")[0]
+    assert shared["computed_tokens"] < 0.6 * shared["plain_tokens"]
+    assert any("validation_loss" in line for line in read_jsonl(tmp_path / "shared" / "curves.jsonl"))
+    assert not (tmp_path / "shared" / "checkpoints").exists()
+
+
+def test_resumed_is_uninterrupted(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_sft(recipe(), tiny, ROWS, [], tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    class Dying(setup.Progress):
+        def update(self, done: int, note: str = "") -> None:
+            if done == 8:
+                raise Killed
+            super().update(done, note)
+
+    monkeypatch.setattr(setup, "Progress", Dying)
+    with pytest.raises(Killed):
+        train_sft(recipe(), tiny, ROWS, [], tmp_path / "killed")
+    monkeypatch.undo()
+    monkeypatch.setattr(precision, "fastest_dtype", lambda: torch.float32)
+    again = train_sft(recipe(), tiny, ROWS, [], tmp_path / "killed")
+    assert again["resumed_from_step"] > 0
+    assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
+    assert adapter(tmp_path / "killed") == pytest.approx(adapter(tmp_path / "whole"), rel=1e-4, abs=1e-6)
+
+
+def adapter(folder: Path) -> list[float]:
+    from safetensors.torch import load_file
+
+    return [float(tensor.sum()) for tensor in load_file(folder / "adapter" / "adapter_model.safetensors").values()]
+
+
+def pairs(folder: Path) -> Path:
+    path = folder / "pairs.jsonl"
+    write_jsonl(
+        path,
+        (
+            {
+                "id": row.id,
+                "text": row.text,
+                "chosen": f'{{"category":"{row.label["category"]}","word":"{row.label["word"]}"}}',
+                "rejected": f'{{"category":"{row.label["category"]}","word":',
+                "rule": "broken_json",
+            }
+            for row in ROWS[:8]
+        ),
+    )
+    return path
+
+
+def test_dpo_parts_chosen_from_rejected(tiny: Path, tmp_path: Path) -> None:
+    train_sft(recipe(), tiny, ROWS, [], tmp_path / "sft")
+    facts = train_dpo(recipe(), tiny, tmp_path / "sft" / "adapter", pairs(tmp_path), tmp_path / "dpo")
+    curve = list(read_jsonl(tmp_path / "dpo" / "curves.jsonl"))
+    assert curve[0]["loss"] > 0 and curve[0]["margin"] == pytest.approx(0, abs=1e-3)  # it begins at the reference
+    assert curve[-1]["margin"] > curve[0]["margin"]
+    assert {"logps_chosen", "logps_rejected", "accuracy"} <= set(curve[0])
+    assert facts["computed_tokens"] < facts["plain_tokens"]
+    assert (tmp_path / "dpo" / "adapter" / "adapter_model.safetensors").is_file()
+    assert read_json(tmp_path / "dpo" / "training.json") == facts
+
+
+def test_dpo_stops_at_a_collapse(tiny: Path, tmp_path: Path) -> None:
+    train_sft(recipe(), tiny, ROWS, [], tmp_path / "sft")
+    wild = recipe(dpo={"learning_rate": 0.5, "sft_weight": 0.0, "max_chosen_drop": 0.5, "batch_size": 2, "epochs": 4})
+    with pytest.raises(UserError, match=r"DPO stopped at step \d+: the chosen answers' log-prob fell"):
+        train_dpo(wild, tiny, tmp_path / "sft" / "adapter", pairs(tmp_path), tmp_path / "dpo")
+    assert not (tmp_path / "dpo" / "training.json").exists()
+
+
+def test_drop_is_in_nats() -> None:
+    assert reference_drop({"rewards/chosen": -0.5}, beta=0.1) == pytest.approx(5)
+    assert reference_drop({"loss": 1.0}, beta=0.1) is None
+
+
+def test_nothing_to_train_on(tiny: Path, tmp_path: Path) -> None:
+    unlabelled = [Row("1", "text", None, "made")]
+    with pytest.raises(UserError, match="There is nothing to train on"):
+        train_sft(recipe(), tiny, unlabelled, [], tmp_path)
+
+
+def test_a_cut_sample_keeps_its_answer(tiny: Path) -> None:
+    encoder = Encoder(recipe(sft={"max_tokens": 150}), setup.load_tokenizer(tiny))
+    short = encoder.encode("The otter ran.", '{"category":"spam","word":"otter"}')
+    long = encoder.encode("The otter ran. " * 100, '{"category":"spam","word":"otter"}')
+    assert not short.cut and long.cut
+    assert long.completion == short.completion
+    assert len(long.prompt) + len(long.completion) <= 150
+    assert encoder.tokens(encoder.prompter.prefix)[:-1] == long.prompt[: len(encoder.tokens(encoder.prompter.prefix)) - 1]
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Training stopped at step \d+: the loss is nan"):
+        train_sft(recipe(sft={"learning_rate": 1e30, "batch_size": 4, "epochs": 3}), tiny, ROWS, [], tmp_path)
