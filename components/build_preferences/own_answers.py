@@ -9,7 +9,7 @@ from stillroom.recipe.model import Recipe
 
 
 def own_answers(recipe: Recipe, rows: list[Row], gguf: Path) -> dict[str, str] | None:
-    """Free answers by row id to half as many drawn rows as pairs are wanted; None where the recipe wants no own errors."""
+    """Free answers by row id, to half as many drawn rows as pairs are wanted; None where no own errors are wanted."""
     if recipe.dpo is None or not recipe.dpo.own_errors:
         return None
     from serving.engine.specialist import Specialist

@@ -144,6 +144,9 @@ class Sft(Section):
     batch_size: PositiveInt = Field(16, description="Samples in one step.")
     learning_rate: PositiveFloat = Field(1e-3, description="The highest learning rate.")
     max_tokens: PositiveInt = Field(1024, description="A longer sample loses the end of its text, never its answer.")
+    decision_weight: PositiveFloat = Field(
+        4.0, description="Weight of an answer's first value in the loss, where it is a class: the rest follows from it."
+    )
     lora: LoraOptions = Field(LoraOptions(), description="The adapter.")
     seed: int = Field(0, description="Seed of the order, the adapter and the dropout.")
 

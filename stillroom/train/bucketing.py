@@ -27,7 +27,7 @@ class LengthBuckets(Sampler[int]):
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
         blur = 1 + 0.1 * torch.rand(len(self._lengths), generator=generator)
         order = torch.argsort(torch.tensor(self._lengths) * blur, stable=True)
-        batches = order.split(self._batch_size)
+        batches = torch.split(order, self._batch_size)
         # The last batch may be short; anywhere but at the end it would shift the borders of those behind it.
         full = [batch for batch in batches if len(batch) == self._batch_size]
         for number in torch.randperm(len(full), generator=generator).tolist():

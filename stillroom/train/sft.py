@@ -1,11 +1,17 @@
 """Supervised fine-tuning: a LoRA adapter that writes the gold answers."""
 
+import json
 import math
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stillroom.data.rows import Row
 from stillroom.recipe.model import Recipe
+from stillroom.recipe.schema import class_fields
+
+if TYPE_CHECKING:
+    from stillroom.train.encode import Encoder
 
 
 def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row], out: Path) -> dict[str, Any]:
@@ -32,10 +38,17 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
             [{"input_ids": s.prompt + s.completion, "labels": [-100] * len(s.prompt) + s.completion} for s in encoded]
         )
 
+    decision = _decision_tokens(recipe, encoder)
+
     class BucketedSFTTrainer(SFTTrainer):
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBuckets:
             lengths = [len(sample.prompt) + len(sample.completion) for sample in samples]
             return LengthBuckets(lengths, options.batch_size, options.seed)
+
+        def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().compute_loss(
+                partial(_decision_first, model, decision, options.decision_weight), *args, **kwargs
+            )
 
     set_seed(options.seed)
     steps = math.ceil(math.ceil(len(samples) / options.batch_size) * options.epochs)
@@ -61,6 +74,27 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
     facts = setup.train(trainer, "train-sft", out)
     facts |= {"cut_samples": sum(s.cut for s in samples), "prefix_tokens": len(encoder.tokens(encoder.prompter.prefix))}
     return setup.write_training(out, facts, _curves(trainer.state.log_history))
+
+
+def _decision_tokens(recipe: Recipe, encoder: "Encoder") -> int:
+    """Tokens of an answer up to the end of its first value, where that is a class; 0 where it is not."""
+    schema = recipe.output_schema
+    first = next(iter(schema["properties"]), None) if schema else None
+    classes = class_fields(schema).get(first, []) if schema and first else []
+    beginnings = (json.dumps({first: value}, ensure_ascii=False, separators=(",", ":"))[:-1] for value in classes)
+    return max((len(encoder.tokens(beginning)) for beginning in beginnings), default=0)
+
+
+def _decision_first(model: Any, tokens: int, weight: float, **inputs: Any) -> Any:
+    """A model's output with the first `tokens` log-probs of each answer weighted; the mean weight stays 1.
+
+    The class decides all that follows, and is one token among dozens.
+    """
+    output = model(**inputs)
+    mask = output.label_mask
+    weights = mask * (1 + (weight - 1) * (mask.cumsum(1) <= tokens))
+    output.log_probs = output.log_probs * weights * mask.sum() / weights.sum().clamp(min=1)
+    return output
 
 
 def _curves(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -37,7 +37,12 @@ def recipe(**changes: Any) -> Recipe:
 
 
 ROWS = [
-    Row(f"{animal}-{n}", f"The {animal} " + "ran far " * n, {"category": ("spam", "other")[n % 2], "word": animal}, "made")
+    Row(
+        f"{animal}-{n}",
+        f"The {animal} " + "ran far " * n,
+        {"category": ("spam", "other")[n % 2], "word": animal},
+        "made",
+    )
     for animal in ANIMALS
     for n in range(3)
 ]
@@ -149,7 +154,9 @@ def test_a_cut_sample_keeps_its_answer(tiny: Path) -> None:
     assert not short.cut and long.cut
     assert long.completion == short.completion
     assert len(long.prompt) + len(long.completion) <= 150
-    assert encoder.tokens(encoder.prompter.prefix)[:-1] == long.prompt[: len(encoder.tokens(encoder.prompter.prefix)) - 1]
+    assert (
+        encoder.tokens(encoder.prompter.prefix)[:-1] == long.prompt[: len(encoder.tokens(encoder.prompter.prefix)) - 1]
+    )
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tiny: Path, tmp_path: Path) -> None:

@@ -19,7 +19,14 @@ def model(family: str = "llama") -> Any:
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = AutoConfig.for_model(
-        family, vocab_size=WORDS, num_key_value_heads=2, head_dim=8, pad_token_id=0, bos_token_id=1, eos_token_id=2, **sizes
+        family,
+        vocab_size=WORDS,
+        num_key_value_heads=2,
+        head_dim=8,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        **sizes,
     )
     return AutoModelForCausalLM.from_config(config).float()
 
