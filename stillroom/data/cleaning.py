@@ -6,7 +6,7 @@ from typing import Any
 
 from stillroom.data.reading import EMPTY, Rejected
 from stillroom.data.rows import Row
-from stillroom.recipe.model import Cleaning, Recipe
+from stillroom.recipe.model import Recipe
 from stillroom.recipe.schema import validate
 
 NO_LABEL = "no label"
@@ -21,19 +21,19 @@ def clean(row: Row, recipe: Recipe) -> Row | Rejected:
         return Rejected(row, EMPTY)
     if len(text) < recipe.data.cleaning.min_characters:
         return Rejected(row, TOO_SHORT, f"{len(text)} characters")
-    return answer(replace(row, text=cut(text, recipe.data.cleaning)), recipe)
+    return answer(replace(row, text=cut(text, recipe.data.cleaning.max_characters)), recipe)
 
 
-def cut(text: str, cleaning: Cleaning) -> str:
-    """At most `max_characters`, ending with a whole word where the script parts words."""
-    if len(text) <= cleaning.max_characters:
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, ending with a whole word where the script parts words."""
+    if len(text) <= limit:
         return text
-    head = text[: cleaning.max_characters]
-    if text[cleaning.max_characters].isspace():
+    head = text[:limit]
+    if text[limit].isspace():
         return head.rstrip()
     end = max((number for number, letter in enumerate(head) if letter.isspace()), default=0)
     # Chinese has no spaces: going back to the last one could lose most of the text.
-    return head[:end].rstrip() if end > cleaning.max_characters * 0.8 else head
+    return head[:end].rstrip() if end > limit * 0.8 else head
 
 
 def answer(row: Row, recipe: Recipe) -> Row | Rejected:

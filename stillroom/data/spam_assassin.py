@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stillroom.data.cleaning import cut
 from stillroom.data.date_expressions import find_date
 from stillroom.data.mail import UnreadableMailError, parse_mail
 from stillroom.data.reading import EMPTY, Rejected, undecodable
@@ -91,7 +92,9 @@ class SpamAssassinReader:
             mail = parse_mail(data)
         except UnreadableMailError as error:
             return undecodable(id, self.name, data, str(error))
-        row = Row(id, mail.text, answer, self.name, {"person": person})
+        limit = self.source.max_characters
+        text = mail.text if limit is None else cut(mail.text, limit)
+        row = Row(id, text, answer, self.name, {"person": person})
         if not (mail.body or mail.subject):
             return Rejected(row, EMPTY)
         if person == "ham" and (found := find_date(f"{mail.subject}\n{mail.body}")):

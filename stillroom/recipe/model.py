@@ -76,6 +76,9 @@ class SpamAssassinSource(Section):
     spam: Any = Field(description="The answer for mail that people called spam.")
     no_event: Any = Field(description="The answer for ham without any date expression.")
     sample: PositiveInt | None = Field(None, description="Take this many mails, drawn with the data seed.")
+    max_characters: PositiveInt | None = Field(
+        None, description="Cut these mails here already, where cleaning lets other sources be longer."
+    )
     skip_ids_in: list[str] = Field(
         [], description="Earlier sample files (JSONL); mails whose id they hold are skipped."
     )

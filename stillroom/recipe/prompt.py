@@ -136,4 +136,4 @@ def fit_text(text: str, limit: int, count: Callable[[str], int]) -> str:
         middle = (low + high) // 2
         low, high = (middle, high) if count(text[:middle]) <= limit else (low, middle)
     word_end = text[:low].rfind(" ")
-    return text[:word_end] if word_end > low * 0.9 else text[:low]
+    return text[:word_end] if word_end > low * 0.8 else text[:low]

@@ -120,7 +120,8 @@ class Curve:
 
 def curves(name: str, width: int, series: Sequence[Curve], title: str, from_zero: bool = False) -> Markup:
     """Curves over training steps, each labelled with its last value at its right end."""
-    series = [Curve(one.label, _thin(one.points), one.css, one.noisy) for one in series if one.points]
+    thinned = [Curve(one.label, _thin(one.points), one.css, one.noisy) for one in series]
+    series = [one for one in thinned if one.points]
     ends = [(one, _mean_line(one.points)[-1][1] if one.noisy else one.points[-1][1]) for one in series]
     described = "; ".join(f"{one.label}: {number(one.points[0][1])} to {number(last)}" for one, last in ends)
     height = 230 if width <= NARROW else 250

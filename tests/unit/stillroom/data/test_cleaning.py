@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from stillroom.data.cleaning import clean, cut
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
-from stillroom.recipe.model import Cleaning
 
 FILE = {"kind": "csv", "path": "a.csv"}
 ROW = Row("1", "some text", {"kind": "a"}, "csv")
@@ -21,15 +20,15 @@ def reason(result: Row | Rejected) -> str:
 
 @given(st.text(max_size=60), st.integers(1, 40))
 def test_a_cut_text_is_a_short_beginning(text: str, limit: int) -> None:
-    short = cut(text, Cleaning(max_characters=limit))
+    short = cut(text, limit)
     assert len(short) <= limit
     assert text.startswith(short)
 
 
 def test_a_cut_ends_with_a_word_where_there_are_words() -> None:
-    assert cut("one two three four", Cleaning(max_characters=15)) == "one two three"
-    assert cut("one two three four", Cleaning(max_characters=13)) == "one two three"
-    assert cut("会议改到星期三下午三点", Cleaning(max_characters=5)) == "会议改到星"
+    assert cut("one two three four", 15) == "one two three"
+    assert cut("one two three four", 13) == "one two three"
+    assert cut("会议改到星期三下午三点", 5) == "会议改到星"
 
 
 @pytest.mark.parametrize(
