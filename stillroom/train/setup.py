@@ -64,6 +64,7 @@ def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, 
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it would log a NaN loss as 0
         "save_steps": max(1, min(10, int(steps // 4))),  # a kill costs at most ten steps
         "save_total_limit": 2,  # the newest may be half-written when the machine stops
         "gradient_checkpointing": False,
