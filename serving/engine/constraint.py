@@ -57,8 +57,3 @@ class Match:
     def complete(self) -> bool:
         """Nothing can follow: the answer is whole."""
         return bool(self._matcher.is_stopped())
-
-    @property
-    def may_end(self) -> bool:
-        """The answer is whole, though more might follow."""
-        return bool(self._matcher.is_accepting())

@@ -1,10 +1,8 @@
-"""llama.cpp's log, kept off the terminal, and how many threads it may use."""
+"""llama.cpp's log, kept off the terminal."""
 
 import ctypes
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 # GGML_LOG_LEVEL_ERROR in ggml.h; the table in llama_cpp._logger is that of an older ggml, where 3 was an error.
 _ERROR_LEVEL = 4
@@ -30,14 +28,3 @@ def captured_log(on_line: Callable[[str], None] = lambda line: None) -> Iterator
         yield errors
     finally:
         llama_cpp.llama_log_set(llama_log_callback, ctypes.c_void_p(0))
-
-
-def usable_threads() -> int:
-    """The least of the CPUs this process may run on and its cgroup's quota: more threads than that collapse it."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota_file = Path("/sys/fs/cgroup/cpu.max")
-    if quota_file.exists():
-        quota, period = quota_file.read_text().split()
-        if quota != "max":
-            available = min(available, int(quota) // int(period))
-    return max(1, available)

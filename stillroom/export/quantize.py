@@ -8,7 +8,8 @@ from typing import Any
 from stillroom.errors import UserError
 from stillroom.export.gguf_file import read_gguf
 from stillroom.export.imatrix import Importance
-from stillroom.export.llama import captured_log, usable_threads
+from stillroom.export.llama import captured_log
+from stillroom.machine import cpu_threads
 from stillroom.models.cache import whole_path
 from stillroom.progress import Progress
 from stillroom.recipe.model import GgufFormat
@@ -41,7 +42,7 @@ def quantize(source: Path, out: Path, format: GgufFormat, importance: Importance
 
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = getattr(llama_cpp, _ENUMERATORS[format])
-    parameters.nthread = usable_threads()
+    parameters.nthread = cpu_threads()
     entries = _entries(importance) if importance else None
     if entries is not None:
         parameters.imatrix = entries

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.errors import UserError
-from stillroom.export.llama import captured_log, usable_threads
+from stillroom.export.llama import captured_log
 from stillroom.export.prefix import SharedPrefix, common_prefix
+from stillroom.machine import cpu_threads
 
 # Texts on which tokenizers come apart: digits, spaces, accents, scripts without spaces, emoji, control characters.
 SAMPLE_TEXTS = (
@@ -51,8 +52,8 @@ def verify(gguf: Path, hf: Path, texts: Sequence[str], prompts: Sequence[str], n
             llama = llama_cpp.Llama(
                 str(gguf),
                 n_ctx=max(map(len, prompt_ids), default=0) + MAX_ANSWER_TOKENS + 1,
-                n_threads=usable_threads(),
-                n_threads_batch=usable_threads(),
+                n_threads=cpu_threads(),
+                n_threads_batch=cpu_threads(),
                 verbose=False,
             )
         except ValueError as error:

@@ -115,10 +115,9 @@ def shared_hidden_states(
         total += ids.numel()
         _select(cache, group_of)
         past = past[group_of]
-    elif cache is not None:
-        _select(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
-        past = past.expand(len(rows), -1)
     else:
+        if cache is not None:
+            _select(cache, torch.zeros(len(rows), dtype=torch.long, device=device))
         past = past.expand(len(rows), -1)
 
     own = [length - begin for length, begin in zip(lengths, start, strict=True)]
