@@ -91,7 +91,7 @@ def test_any_rows(seed: int, rows: int, root: int, second: int) -> None:
     generator = random.Random(seed)
     prefix = tokens(generator, root)
     groups = [prefix + tokens(generator, generator.randint(0, second)) for _ in range(1 + rows // 2)]
-    assert_same(NETWORK, [generator.choice(groups) + tokens(generator, generator.randint(1, 20)) for _ in range(rows)])
+    assert_same(NETWORK, [generator.choice(groups) + tokens(generator, generator.randint(2, 20)) for _ in range(rows)])
 
 
 NETWORK = model()
