@@ -75,7 +75,6 @@ def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, 
         "disable_tqdm": True,
         "max_length": None,
         "dataloader_pin_memory": False,
-        "average_tokens_across_devices": False,
     }
 
 
