@@ -118,7 +118,6 @@ def _split(raw: Raw) -> Iterator[Finding]:
 
 def _repeated(raw: Raw) -> Iterator[Finding]:
     places: list[Place] = [("export", "formats"), ("dpo", "rules")]
-    places += [("data", "sources", index, "languages") for index, _ in _each_source(raw)]
     for place in places:
         items = _at(raw, place)
         if isinstance(items, list):

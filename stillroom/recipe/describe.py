@@ -59,7 +59,7 @@ def _table(title: str, section: dict[str, Any], sections: dict[str, Any]) -> str
 
 def _default(field: dict[str, Any]) -> str:
     default = field.get("default")
-    if isinstance(default, dict) and default:
+    if "$ref" in json.dumps(field) and isinstance(default, dict) and default:
         return "its own defaults"
     if isinstance(default, list) and len(default) > 4:
         return "all that fit"

@@ -89,7 +89,9 @@ class EventMailSource(Section):
 
     kind: Literal["generated-event-mail"]
     sample: PositiveInt = Field(description="Write this many mails, with the data seed.")
-    languages: list[Language] = Field(["en", "de", "zh"], min_length=1, description="In these languages.")
+    languages: dict[Language, Annotated[float, Field(gt=0)]] = Field(
+        {"en": 0.5, "de": 0.3, "zh": 0.2}, min_length=1, description="The weight of each language: en, de, zh."
+    )
 
 
 Source = Annotated[

@@ -121,7 +121,7 @@ def train(trainer: Any, task: str, out: Path) -> dict[str, Any]:
 
     count = prepare_model(trainer.model, trainer.args.bf16)
     if count is None:
-        print("This model family's attention cannot share prefixes yet; training runs the plain forward.", flush=True)
+        print("This model cannot share prefixes yet; training runs the plain forward.", flush=True)
     trainer.add_callback(Watch())
     checkpoints = out / CHECKPOINTS
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from stillroom.train.prefix import TokenCount, can_share, shared_hidden_states
 
-HEAD_ROWS = 1024
-"""Positions whose logits are held at once: 1024 × 49k words × 4 bytes is 200 MB."""
+HEAD_ROWS = 64
+"""Positions whose logits are held at once: 64 × 49k words × 4 bytes is 13 MB."""
 
 _UNKNOWN_SCALING = ("logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 
@@ -23,7 +23,7 @@ def share_prefixes(model: nn.Module) -> TokenCount | None:
     """Make a model that TRL has prepared compute shared prefixes once; returns its running count of tokens.
 
     model: a PEFT model or a plain one. Returns None, and changes nothing, for a family whose attention or head this
-    does not know; it is then trained by TRL's plain forward. Calling it twice is harmless.
+    does not know, and where the head itself is trained; TRL's plain forward does it then. Calling it twice is harmless.
     """
     from peft import PeftModel
 
@@ -33,6 +33,9 @@ def share_prefixes(model: nn.Module) -> TokenCount | None:
     config = inner.config.get_text_config()
     scaled = any(getattr(config, name, None) not in (None, 1.0) for name in _UNKNOWN_SCALING)
     if scaled or not can_share(inner.config) or getattr(config, "output_router_logits", None) is not None:
+        return None
+    head = inner.get_output_embeddings()
+    if type(head) is not nn.Linear or head.weight.requires_grad:
         return None
     plain_forward, count = inner.forward, TokenCount()
     softcap = getattr(config, "final_logit_softcapping", None)
@@ -56,15 +59,10 @@ def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, softcap: f
 
     labels = labels[:, 1:]
     mask = labels != -100
-    hidden, wanted = states[place[:, :-1][mask]], labels[mask]
-    parts = [
-        _head(model.get_output_embeddings(), rows, words, softcap, many=len(wanted) > HEAD_ROWS)
-        for rows, words in zip(torch.split(hidden, HEAD_ROWS), torch.split(wanted, HEAD_ROWS), strict=True)
-    ]
+    head = model.get_output_embeddings()
+    facts = HeadFacts.apply(states[place[:, :-1][mask]], head.weight, head.bias, labels[mask], softcap)  # type: ignore[no-untyped-call]
     empty = torch.zeros(mask.shape, device=mask.device)
-    log_probs, entropy, mean_logits, top = (
-        empty.masked_scatter(mask, torch.cat(part)) for part in zip(*parts, strict=True)
-    )
+    log_probs, entropy, mean_logits, top = (empty.masked_scatter(mask, fact) for fact in facts)
     return FusedCausalLMOutput(
         loss=-log_probs.sum() / mask.sum().clamp(min=1),
         log_probs=log_probs,
@@ -75,20 +73,48 @@ def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, softcap: f
     )
 
 
-def _head(head: nn.Module, hidden: Tensor, wanted: Tensor, softcap: float | None, many: bool) -> tuple[Tensor, ...]:
-    """Log-probability, entropy, mean logit and "is the most likely" of each wanted token; fp32, (positions,)."""
-    if many and torch.is_grad_enabled():
-        # Many positions: keep no logits for the backward pass, compute them again there.
-        from torch.utils.checkpoint import checkpoint
+class HeadFacts(torch.autograd.Function):
+    """Log-probability, entropy, mean logit and "is the most likely" of each wanted token.
 
-        return checkpoint(_head, head, hidden, wanted, softcap, False, use_reentrant=False)  # type: ignore[no-any-return]
-    logits = head(hidden).float()
-    if softcap is not None:
-        logits = torch.tanh(logits / softcap) * softcap
-    total = logits.logsumexp(-1)
-    log_probs = logits.gather(-1, wanted[:, None])[:, 0] - total
-    with torch.no_grad():
-        entropy = total - (torch.softmax(logits, -1) * logits).sum(-1)
-        top = (logits.argmax(-1) == wanted).float()
-        mean = logits.mean(-1)
-    return log_probs, entropy, mean, top
+    The gradient of a log-probability is computed with it, while its logits are still in the processor's cache: no more
+    than HEAD_ROWS rows of logits exist at a time, and nothing is computed again in the backward pass. The head itself
+    gets no gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, wanted: Tensor, softcap: float | None
+    ) -> tuple[Tensor, ...]:
+        """hidden: (positions, size). weight: (words, size). wanted: (positions,). Returns four of (positions,), fp32."""
+        hidden = hidden.to(weight.dtype)
+        facts = torch.empty(4, len(wanted), device=hidden.device)
+        slopes = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for begin in range(0, len(wanted), HEAD_ROWS):
+            rows = slice(begin, begin + HEAD_ROWS)
+            words = wanted[rows, None]
+            logits = nn.functional.linear(hidden[rows], weight, bias).float()
+            if softcap is not None:
+                logits = torch.tanh_(logits / softcap) * softcap
+            top, best = logits.max(-1)
+            facts[2, rows] = logits.mean(-1)
+            facts[3, rows] = (best == wanted[rows]).float()
+            weights = (logits - top[:, None]).exp_()
+            total = weights.sum(-1)
+            log_total = total.log() + top
+            facts[0, rows] = logits.gather(-1, words)[:, 0] - log_total
+            weights /= total[:, None]
+            facts[1, rows] = log_total - torch.linalg.vecdot(weights, logits)
+            if slopes is not None:
+                weights.neg_().scatter_add_(-1, words, torch.ones_like(words, dtype=weights.dtype))
+                if softcap is not None:
+                    weights *= 1 - (logits / softcap) ** 2
+                torch.mm(weights.to(weight.dtype), weight, out=slopes[rows])
+        ctx.save_for_backward(slopes)
+        log_probs, entropy, mean, top1 = facts.unbind()
+        ctx.mark_non_differentiable(entropy, mean, top1)
+        return log_probs, entropy, mean, top1
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor, *_: Any) -> tuple[Any, ...]:
+        (slopes,) = ctx.saved_tensors
+        return slopes * slope[:, None].to(slopes.dtype), None, None, None, None

@@ -3,7 +3,7 @@
 Mails are composed of parts (`docs/event-mail.md` says what and how often); nothing is a fixed text.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from random import Random
 
 from stillroom.data.mail_text import format_mail
@@ -19,19 +19,19 @@ from stillroom.errors import UserError
 
 __all__ = ["generate"]
 
-_LANGUAGES = {"en": (ENGLISH, 0.5), "de": (GERMAN, 0.28), "zh": (CHINESE, 0.22)}
+_LANGUAGES = {"en": ENGLISH, "de": GERMAN, "zh": CHINESE}
 _COMPOSERS = ((compose_event_mail, 0.72), (compose_other, 0.18), (compose_spam, 0.1))
 
 
-def generate(count: int, seed: int, languages: Sequence[str] = ("en", "de", "zh")) -> Iterator[Row]:
-    """Yield `count` mails with their answers.
+def generate(count: int, seed: int, languages: Mapping[str, float]) -> Iterator[Row]:
+    """Yield `count` mails with their answers. `languages` gives each of en, de and zh that is wanted its weight.
 
     Row n depends on the seed, n and the languages alone, so a longer run begins with the rows of a shorter one.
     """
     unknown = sorted(set(languages) - set(_LANGUAGES))
     if unknown or not languages:
         raise UserError(f"The mail generator writes en, de and zh, not {', '.join(unknown) or 'nothing'}.")
-    shares = [_LANGUAGES[code] for code in _LANGUAGES if code in languages]
+    shares = [(language, languages[code]) for code, language in _LANGUAGES.items() if code in languages]
     return (_row(number, seed, shares) for number in range(count))
 
 
