@@ -6,7 +6,7 @@ PROFILE ?=
 RECIPE := recipes/email-events.yaml
 MAIL := recipes/examples/meeting.eml.txt
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint bench-train clean
 
 setup: .venv/ready
 
@@ -29,13 +29,17 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest tests/unit -q -n 2
-	$(BIN)/pytest tests/integration -q
+	$(BIN)/pytest tests/integration tests/system -q
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Stillroom against stock TRL, about 40 minutes on two cores with nothing else running.
+bench-train: setup
+	$(BIN)/python -m benchmarks.train_sft
 
 clean:
 	rm -rf .venv .cache runs

@@ -40,7 +40,9 @@ class EventMailReader:
         """The mails and their answers."""
         from stillroom.data.synthetic import generate  # Its tables of words are large.
 
-        yield from generate(self.source.sample, self.seed, self.source.languages)
+        yield from generate(
+            self.source.sample, self.seed, {str(code): weight for code, weight in self.source.languages.items()}
+        )
 
 
 def open_sources(sources: list[Source], base: Path, seed: int) -> list[Reader]:

@@ -72,10 +72,10 @@ class _Attention(torch.autograd.Function):
         return mixed
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask = ctx.saved_tensors
         slope = slope.contiguous()
-        slopes = torch.empty_like(query), torch.empty(key.shape, dtype=key.dtype), torch.empty(value.shape, dtype=value.dtype)
+        slopes = tuple(like.new_empty(like.shape) for like in (query, key, value))
         weights = query.new_empty(*query.shape[1:3], key.shape[2])
         changes = torch.empty_like(weights)
         for row, bias in enumerate(_by_row(mask, len(query))):

@@ -85,7 +85,10 @@ class HeadFacts(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, wanted: Tensor, softcap: float | None
     ) -> tuple[Tensor, ...]:
-        """hidden: (positions, size). weight: (words, size). wanted: (positions,). Returns four of (positions,), fp32."""
+        """hidden: (positions, size). weight: (words, size). wanted: (positions,).
+
+        Returns four of (positions,) in fp32.
+        """
         hidden = hidden.to(weight.dtype)
         facts = torch.empty(4, len(wanted), device=hidden.device)
         slopes = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
