@@ -62,6 +62,8 @@ def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, 
         "lr_scheduler_type": "linear",
         "warmup_steps": min(5, max(1, int(steps // 10))),
         "weight_decay": 0.0,
+        # A specialist trains for a hundred steps or so. At 0.999 the large first gradients would still shrink its last.
+        "adam_beta2": 0.95,
         "max_grad_norm": 1.0,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # it would log a NaN loss as 0
