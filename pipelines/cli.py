@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 REJECTED = 3
 """Exit code of a run that went well and whose model was not good enough."""
 
-AT_THE_TOP = {"evaluation.json": "gate", "report.html": "report"}
-"""Files that a finished run also holds in its own folder, and the steps that made them. They mark it as finished."""
+AT_THE_TOP = {"report.html": "report", "evaluation.json": "gate"}
+"""Files that a finished run also holds in its own folder, and the steps that made them. The last one is its mark."""
 
 
 @click.command()
@@ -52,24 +52,27 @@ def run(recipe: Path, profile: str | None, folder: Path | None, redo: tuple[str,
 def _begin(recipe: "Recipe", folder: Path, redo: tuple[str, ...]) -> None:
     from stillroom.files import write_text
     from stillroom.recipe.load import dump_recipe
-    from stillroom.track.run import RECIPE, forget
+    from stillroom.track.run import EVALUATION, RECIPE, forget
 
-    for name in AT_THE_TOP:
-        (folder / name).unlink(missing_ok=True)
     for step in redo:
         forget(folder, step)
-    write_text(folder / RECIPE, dump_recipe(recipe))
+    # A finished run keeps what it is until this one has come to its end too.
+    if not (folder / EVALUATION).is_file():
+        write_text(folder / RECIPE, dump_recipe(recipe))
 
 
 def _finish(recipe: "Recipe", folder: Path) -> None:
     from shutil import rmtree
 
     from stillroom.files import read_json, write_text
-    from stillroom.track.run import write_lineage
+    from stillroom.recipe.load import dump_recipe
+    from stillroom.track.run import EVALUATION, RECIPE, write_lineage
 
     if not read_json(folder / FOLDERS["gate"] / "evaluation.json")["gate"]["passed"]:
         # What an earlier run of this folder registered was another model.
         rmtree(folder / FOLDERS["register"], ignore_errors=True)
+    (folder / EVALUATION).unlink(missing_ok=True)
+    write_text(folder / RECIPE, dump_recipe(recipe))
     write_lineage(folder, recipe)
     for name, step in AT_THE_TOP.items():
         write_text(folder / name, (folder / FOLDERS[step] / name).read_text(encoding="utf-8"))

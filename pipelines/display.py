@@ -29,6 +29,9 @@ class Display(Protocol):
     def progress(self, task: str, done: int, total: int, note: str) -> None:
         """How far the running step's work has come; `task` names the part of it."""
 
+    def say(self, text: str) -> None:
+        """Something that the person should know now."""
+
 
 def display_for(stream: TextIO) -> Display:
     """Bars where `stream` is a terminal, else lines."""
@@ -74,7 +77,9 @@ class Tail:
         return rest
 
     def _draw(self, event: dict[str, Any]) -> None:
-        if "step" in event:
+        if "say" in event:
+            self._display.say(event["say"])
+        elif "step" in event:
             self._display.step(event["step"], event["event"], event["seconds"])
         else:
             self._display.progress(event["task"], event["done"], event["total"], event["note"])
@@ -149,6 +154,10 @@ class Bars:
         words = f"{task} {note}".strip()
         self._bars.update(self._now, total=total, completed=done, state=f"{done}/{total}", note=words)
 
+    def say(self, text: str) -> None:
+        """Print it above the table."""
+        self._bars.console.print(text, markup=False, highlight=False)
+
 
 @dataclass
 class Lines:
@@ -170,7 +179,7 @@ class Lines:
         """Say what happened to the step."""
         self._step, self._said = name, time.monotonic()
         words = {"start": "started", "kept": "kept", "failed": "failed"}
-        self._say(f"{name}: {words.get(event) or f'done in {duration(seconds or 0.0)}'}")
+        self.say(f"{name}: {words.get(event) or f'done in {duration(seconds or 0.0)}'}")
 
     def progress(self, task: str, done: int, total: int, note: str) -> None:
         """Say from time to time how far the step is."""
@@ -180,10 +189,11 @@ class Lines:
         if done and now - self._said >= PLAIN_INTERVAL:
             self._said = now
             left = (now - self._started) / done * (total - done)
-            self._say(f"{self._step}: {task} {done}/{total}, {duration(left)} left {note}".rstrip())
+            self.say(f"{self._step}: {task} {done}/{total}, {duration(left)} left {note}".rstrip())
 
-    def _say(self, line: str) -> None:
-        self.stream.write(line + "\n")
+    def say(self, text: str) -> None:
+        """Write the line at once."""
+        self.stream.write(text + "\n")
         self.stream.flush()
 
 

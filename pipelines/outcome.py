@@ -1,6 +1,7 @@
 """What a finished run says in the terminal."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from stillroom.errors import UserError
@@ -20,7 +21,7 @@ NEXT = [
 
 def outcome(summary: dict[str, Any], folder: Path) -> str:
     """The verdict with its reasons, the numbers, the chosen file, and what to do next."""
-    place = shown(folder)
+    place = quote(shown(folder))
     lines = [*_table(summary), "", *_verdict(summary, folder), ""]
     try:
         lines.append(f"Model   {shown(chosen_model(folder))}")

@@ -37,9 +37,21 @@ def ask(text: str | None, file: Path | None, run_folder: Path | None, model: Pat
     start = time.perf_counter()
     (answer,) = specialist.ask([question])
     seconds = time.perf_counter() - start
-    click.echo(answer if recipe.output_schema is None else json.dumps(json.loads(answer), ensure_ascii=False, indent=2))
+    click.echo(answer if recipe.output_schema is None else _indented(answer))
     if verbose:
         click.echo(f"{gguf.name}, {seconds:.2f} s", err=True)
+
+
+def _indented(answer: str) -> str:
+    from stillroom.errors import UserError
+
+    try:
+        return json.dumps(json.loads(answer), ensure_ascii=False, indent=2)
+    except ValueError as error:
+        raise UserError(
+            f"The answer was cut off: {answer}\nRaise serve.max_answer_tokens in the recipe, or give the texts of its "
+            "output_schema a maxLength, and run it again."
+        ) from error
 
 
 def _read(file: Path | None) -> str:

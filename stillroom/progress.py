@@ -43,9 +43,19 @@ class Progress:
             line = {"task": self.task, "done": self.done, "total": self.total, "note": note, "time": time.time()}
             with open(self._path, "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
-        elif self.done:
+        elif self.done and time.monotonic() - self._started >= 10:
             left = (time.monotonic() - self._started) / self.done * (self.total - self.done)
             print(f"{self.task}: {self.done}/{self.total}, {left:.0f} s left {note}", file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """Tell whoever watches the run one thing that he should know now."""
+    path = os.environ.get(FILE_VARIABLE)
+    if path:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"say": text}) + "\n")
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[T], task: str, total: int) -> Iterator[T]:

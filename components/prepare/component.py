@@ -15,8 +15,9 @@ def prepare(recipe: str, base: str, data: Output[Dataset]) -> None:
 
     with task("prepare", data) as out:
         from stillroom.data.prepare import prepare
+        from stillroom.data.spam_assassin import presence
         from stillroom.track.step import run_step
 
         spec = read_recipe(recipe)
-        files = source_files(spec, Path(base))
-        run_step("prepare", out, spec, ("output_schema", "data"), files, lambda to: prepare(spec, Path(base), to))
+        inputs = source_files(spec, Path(base)) | presence(spec)
+        run_step("prepare", out, spec, ("output_schema", "data"), inputs, lambda to: prepare(spec, Path(base), to))

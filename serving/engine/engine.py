@@ -122,11 +122,18 @@ class _Batch:
         """Compute one batch and act on its logits."""
         entries: list[Entry] = []
         read: list[tuple[Stream, int]] = []
+        parts: list[tuple[Stream, int, int]] = []
         # Short feeds first: answers under way never wait for a long prompt.
         for stream in sorted(self._streams, key=lambda stream: len(stream.pending)):
             room = self._llama.batch_size - len(entries)
             if len(stream.pending) > room:
-                self._feed_part(stream, min(room, stream.decided), entries)
+                if stream.decided:
+                    self._feed_part(stream, min(room, stream.decided), entries)
+                elif room:
+                    # Forced tokens that the free decoder is asked about, more than a batch holds.
+                    parts.append((stream, len(entries), room))
+                    for index, token in enumerate(stream.pending[:room]):
+                        entries.append(Entry(token, stream.position + index, stream.sequence, True))
                 continue
             stream.guesses = stream.guesses[: room - len(stream.pending)]
             # A held answer needs no logits where the schema forces the token; a free one is asked at each.
@@ -135,6 +142,8 @@ class _Batch:
             for index, token in enumerate(stream.pending + stream.guesses):
                 entries.append(Entry(token, stream.position + index, stream.sequence, index >= first))
         self._llama.decode(entries)
+        for stream, row, count in parts:
+            self._advance_part(stream, row, count)
         for stream, row in read:
             self._advance(stream, row)
 
@@ -148,14 +157,10 @@ class _Batch:
     def _advance(self, stream: Stream, row: int) -> None:
         """Read the logits of one stream's tokens from batch entry `row` on, and settle what follows."""
         fed, guesses = stream.pending, stream.guesses
-        unsure = range(stream.decided, len(fed) - 1) if stream.free else range(0)
-        for index in unsure:
-            best = int(self._llama.logits(row + index - stream.decided).argmax())
-            if best != fed[index + 1]:
-                if self._part(stream, index, best):
-                    return
-                break
-        row += len(unsure)
+        unsure = len(fed) - 1 - stream.decided if stream.free else 0
+        if self._disagrees(stream, row, unsure):
+            return
+        row += unsure
         stream.position += len(fed)
         stream.said_before, stream.pending, accepted = len(stream.out), [], 0
         while self._choose(stream, self._llama.logits(row)):
@@ -177,6 +182,25 @@ class _Batch:
             stream.draft()
         else:
             self._drop(stream)
+
+    def _advance_part(self, stream: Stream, row: int, count: int) -> None:
+        """Ask the free decoder about as many forced tokens as were fed, and leave the others for the next batch."""
+        if self._disagrees(stream, row, count):
+            return
+        stream.position += count
+        stream.pending = stream.pending[count:]
+        stream.decided = 0 if stream.free else len(stream.pending) - 1
+
+    def _disagrees(self, stream: Stream, row: int, count: int) -> bool:
+        """Hold `count` forced tokens against the free decoder, the first of them by the logits of batch entry `row`.
+
+        Where the two part, says whether this stream itself went the free way.
+        """
+        for index in range(stream.decided, stream.decided + count):
+            best = int(self._llama.logits(row + index - stream.decided).argmax())
+            if best != stream.pending[index + 1]:
+                return self._part(stream, index, best)
+        return False
 
     def _choose(self, stream: Stream, logits: NDArray[np.float32]) -> bool:
         """Settle one token from its logits; says whether the stream goes on. May part the two answers."""
@@ -270,7 +294,12 @@ class _Batch:
         if stream.match.complete:
             self._finish_held(stream, "stop")
         elif len(stream.out) >= self._max_tokens:
-            self._finish(stream, "length")
+            self._finish_held(stream, "length")
+        if not stream.held:
+            # A free answer has yet to agree with what was forced, but ends where every answer does.
+            beyond = max(0, len(stream.out) - self._max_tokens)
+            for tokens in (stream.out, stream.history, stream.pending):
+                del tokens[len(tokens) - beyond :]
 
     def _finish(self, stream: Stream, finish: Finish) -> None:
         if stream.held:
@@ -286,7 +315,7 @@ class _Batch:
             stream.watch.take(stream.out)
 
     def _finish_free(self, stream: Stream, finish: Finish) -> None:
-        self._results[stream.request].free = Decoded(tuple(stream.out), finish)
+        self._results[stream.request].free = Decoded(tuple(stream.out[: self._max_tokens]), finish)
         stream.free = False
 
     def _drop(self, stream: Stream) -> None:

@@ -27,10 +27,18 @@ def new(name: str) -> None:
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--profile", help="Describe the recipe with this profile.")
 def check(recipe: Path, profile: str | None) -> None:
-    """Report every fault of RECIPE at once, with line and column and what to write instead."""
+    """Report every fault of RECIPE and its files at once, with line and column and what to write instead."""
+    from stillroom.data.sources import open_sources
+    from stillroom.errors import UserError
     from stillroom.recipe.load import load_recipe
 
-    for line in summary(recipe, load_recipe(recipe, profile)):
+    loaded = load_recipe(recipe, profile)
+    local = [source for source in loaded.data.sources if source.kind != "huggingface"]
+    readers = open_sources(local, recipe.absolute().parent, loaded.data.seed)
+    faults = dict.fromkeys(fault for reader in readers for fault in reader.faults())
+    if faults:
+        raise UserError("\n".join(faults))
+    for line in summary(recipe, loaded):
         click.echo(line)
 
 

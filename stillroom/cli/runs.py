@@ -44,12 +44,12 @@ def compare(a: Path, b: Path) -> None:
 def report(run: Path | None, open_it: bool) -> None:
     """Print where the report of RUN lies; by default that of the latest run."""
     from stillroom.errors import UserError
-    from stillroom.track.run import find_run
+    from stillroom.track.run import find_run, how_to_finish
 
     folder = find_run(run)
     page = folder / "report.html"
     if not page.is_file():
-        raise UserError(f"{folder} has no report yet. Finish the run first: stillroom run {folder / 'recipe.yaml'}")
+        raise UserError(f"{folder} has no report yet. {how_to_finish(folder)}")
     click.echo(page)
     if open_it:
         click.launch(str(page))

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from stillroom.data.reading import EMPTY, Rejected
+from stillroom.data.reading import EMPTY, Rejected, unwritable
 from stillroom.data.rows import Row
 from stillroom.recipe.model import Recipe
 from stillroom.recipe.schema import validate
@@ -12,6 +12,7 @@ from stillroom.recipe.schema import validate
 NO_LABEL = "no label"
 BREAKS_SCHEMA = "the label breaks the schema"
 TOO_SHORT = "text shorter than min_characters"
+UNWRITABLE = "JSON cannot hold it"
 
 
 def clean(row: Row, recipe: Recipe) -> Row | Rejected:
@@ -21,6 +22,9 @@ def clean(row: Row, recipe: Recipe) -> Row | Rejected:
         return Rejected(row, EMPTY)
     if len(text) < recipe.data.cleaning.min_characters:
         return Rejected(row, TOO_SHORT, f"{len(text)} characters")
+    for name in ("id", "text", "label"):
+        if fault := unwritable(getattr(row, name)):
+            return Rejected(row, UNWRITABLE, f"the {name}: {fault}")
     return answer(replace(row, text=cut(text, recipe.data.cleaning.max_characters)), recipe)
 
 
@@ -41,7 +45,7 @@ def answer(row: Row, recipe: Recipe) -> Row | Rejected:
     if row.label is None or row.label == "":
         return Rejected(row, NO_LABEL)
     values, raw = recipe.data.labelling.values, row.label
-    key = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
+    key = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False)
     label = values.get(key, raw)
     schema = recipe.output_schema
     if schema is None:

@@ -1,5 +1,8 @@
 """Exact duplicates are dropped; near duplicates are kept, but as one group that no split may part.
 
+Exact duplicates differ in case and white space alone: a sign, an accent or a decimal point may be all that tells two
+answers apart.
+
 Near duplicates are found by MinHash (rensa) and then checked: only pairs whose true Jaccard similarity reaches the
 recipe's threshold are joined. The shingles are three words in a row, where each Chinese character counts as a word.
 """
@@ -16,8 +19,9 @@ _WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30
 
 
 def fold(text: str) -> str:
-    """The text without its case, spaces, punctuation and width: what exact duplicates share."""
-    return "".join(words(text))
+    """The text without its case, and with one space for any white space: what exact duplicates share."""
+    # Not NFKC: it makes 10² and 102 the same.
+    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold()).split())
 
 
 def words(text: str) -> list[str]:
@@ -26,14 +30,11 @@ def words(text: str) -> list[str]:
 
 
 def exact_duplicates(rows: Sequence[Row]) -> dict[int, int]:
-    """Index of each row that says the same as an earlier one → index of that first one.
-
-    A text of signs alone ("?!") folds to nothing; such texts are compared as they are.
-    """
+    """Index of each row that says the same as an earlier one → index of that first one."""
     first: dict[str, int] = {}
     copies: dict[int, int] = {}
     for index, row in enumerate(rows):
-        known = first.setdefault(fold(row.text) or row.text, index)
+        known = first.setdefault(fold(row.text), index)
         if known != index:
             copies[index] = known
     return copies

@@ -68,6 +68,13 @@ class Mail:
 
 def parse_mail(data: bytes) -> Mail:
     """Read one mail. Raises UnreadableMailError, and nothing else, whatever the bytes are."""
+    try:
+        return _mail(data)
+    except RecursionError as error:
+        raise UnreadableMailError("its parts are nested too deep") from error
+
+
+def _mail(data: bytes) -> Mail:
     message = message_from_bytes(data)
     date_header, subject = _header(message, "Date") or UNKNOWN, _header(message, "Subject")
     return Mail(

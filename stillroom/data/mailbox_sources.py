@@ -1,8 +1,9 @@
 """Mail from an mbox file, a maildir folder or .eml files. Only the mails of the sample are parsed."""
 
 import mailbox
+import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from stillroom.data.mail import UnreadableMailError, parse_mail
@@ -12,6 +13,12 @@ from stillroom.data.sampling import draw_ids, earlier_ids, faults_of
 from stillroom.recipe.model import MailSource
 
 Mails = dict[str, Callable[[], bytes]]
+
+SEPARATOR = re.compile(
+    rb"From .*\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +"
+    rb"([A-Z][a-z]{2} +\d{1,2} +\d{1,2}:\d\d\S*( +\S+)? +\d{4}|\d{1,2} +[A-Z][a-z]{2} +\d{4} +\d{1,2}:\d\d)"
+)
+"""The line before each mail of an mbox: a sender and a date, as `ctime` or a mail header writes it."""
 
 
 class MailReader:
@@ -34,7 +41,12 @@ class MailReader:
         """One row a mail."""
         skip = earlier_ids(self.base, self.source.skip_ids_in)
         for id in draw_ids(self._mails, self.source.sample, self.seed, skip):
-            yield self._row(id, self._mails[id]())
+            try:
+                data = self._mails[id]()
+            except OSError as error:
+                yield Rejected(Row(id, "", None, self.name), "the file cannot be read", error.strerror or str(error))
+            else:
+                yield self._row(id, data)
 
     def _row(self, id: str, data: bytes) -> Row | Rejected:
         try:
@@ -53,7 +65,11 @@ class MailReader:
         if kind == "maildir" and not ((path / "cur").is_dir() and (path / "new").is_dir()):
             return [f"{path} is no maildir: it has no folders cur and new."]
         if not self._mails:
-            wanted = {"mbox": 'no line that begins with "From "', "maildir": "no mail", "eml": "no .eml file"}[kind]
+            wanted = {
+                "mbox": 'no line that begins with "From " and holds a date',
+                "maildir": "no mail",
+                "eml": "no .eml file",
+            }[kind]
             return [f"{path} holds {wanted}, so there is no mail to read."]
         return []
 
@@ -64,18 +80,35 @@ class MailReader:
             return _of_mbox(self.path, self.name)
         if self.source.kind == "maildir":
             return _of_maildir(self.path, self.name)
-        files = sorted(self.path.rglob("*.eml")) if self.path.is_dir() else [self.path]
-        top = self.path if self.path.is_dir() else self.path.parent
-        return {f"{self.name}/{file.relative_to(top).with_suffix('')}": file.read_bytes for file in files}
+        if not self.path.is_dir():
+            return {f"{self.name}/{self.path.stem}": self.path.read_bytes}
+        files = [path for path in self.path.rglob("*") if path.name.lower().endswith(".eml") and not path.is_dir()]
+        return {
+            f"{self.name}/{str(file.relative_to(self.path)).removesuffix('.eml')}": file.read_bytes
+            for file in sorted(files)
+        }
 
 
 def _of_mbox(path: Path, name: str) -> Mails:
-    box = mailbox.mbox(path, create=False)
+    """Not with `mailbox.mbox`: it begins a mail at any line that begins with "From ", even in the middle of a text."""
+    begins: list[int] = []
+    ends: list[int] = []
+    place = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            if SEPARATOR.match(line):
+                ends.append(place)
+                begins.append(place + len(line))
+            place += len(line)
+    ends = [*ends, place][1:]  # A mail ends where the next separator stands.
+    spans = enumerate(zip(begins, ends, strict=True), start=1)
+    return {f"{name}/{number}": partial(_read_span, path, begin, end) for number, (begin, end) in spans}
 
-    def read(key: str) -> Callable[[], bytes]:
-        return lambda: box.get_bytes(key)
 
-    return {f"{name}/{number}": read(key) for number, key in enumerate(box.keys(), start=1)}
+def _read_span(path: Path, begin: int, end: int) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(begin)
+        return stream.read(end - begin)
 
 
 def _of_maildir(path: Path, name: str) -> Mails:

@@ -1,6 +1,5 @@
 """The first step: from a recipe's sources to three splits, what was rejected, and a report of both."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from stillroom.data.sources import open_sources
 from stillroom.data.split import split
 from stillroom.errors import UserError
 from stillroom.files import write_json, write_jsonl
-from stillroom.progress import Progress
+from stillroom.progress import Progress, say
 from stillroom.recipe.model import Recipe
 
 FEWEST_ROWS = 10
@@ -27,7 +26,8 @@ def prepare(recipe: Recipe, base: Path, out: Path) -> dict[str, Any]:
     """Write train, validation, test and rejected .jsonl and data_report.json into `out`; return the report.
 
     Relative paths of the recipe are resolved against the folder `base`. The same recipe and files give the same
-    splits. Raises UserError with every fault of the sources at once, or when fewer than ten usable rows are left.
+    splits. Raises UserError with every fault of the sources at once, or when fewer than ten usable rows are left,
+    or when none of them can go to the test split.
     """
     readers = open_sources(recipe.data.sources, base, recipe.data.seed)
     faults = [fault for reader in readers for fault in reader.faults()]
@@ -45,6 +45,8 @@ def prepare(recipe: Recipe, base: Path, out: Path) -> dict[str, Any]:
         raise UserError(_too_few(len(rows), tally, out))
     cluster_of = clusters([row.text for row in rows], recipe.data.cleaning.near_duplicate_threshold)
     splits = split(rows, cluster_of, recipe.data.split, recipe.data.seed, recipe.output_schema)
+    if not splits["test"]:
+        raise UserError(_no_test(cluster_of, recipe.data.cleaning.near_duplicate_threshold))
     _note_shape(splits, cluster_of, recipe, tally)
     for name, part in splits.items():
         write_rows(out / f"{name}.jsonl", part)
@@ -72,7 +74,7 @@ def _read(reader: Reader, recipe: Recipe, tally: Tally, kept: dict[str, Row]) ->
             progress.advance()
     progress.update(size)
     for note in reader.notes:
-        print(note, file=sys.stderr)
+        say(note)
     tally.notes += reader.notes
     if tally.cut[reader.name]:
         limit = recipe.data.cleaning.max_characters
@@ -95,16 +97,30 @@ def _without_copies(rows: list[Row], tally: Tally) -> tuple[list[Row], int]:
 
 
 def _too_few(usable: int, tally: Tally, out: Path) -> str:
-    reasons = ", ".join(f"{count} × {reason}" for reason, count in tally.reasons().items()) or "nothing"
-    examples = [f"For example {item.row.id}: {item.detail}." for item in tally.rejected if item.detail][:1]
+    few = f"Only {usable} usable rows are left of {tally.read.total()} read; at least {FEWEST_ROWS} are needed."
+    if not tally.rejected:
+        return "\n".join([f"{few} Give the sources of the recipe more rows.", *tally.notes])
+    reasons = ", ".join(f"{count} × {reason}" for reason, count in tally.reasons().items())
+    examples = [f"For example {item.as_dict()['id']}: {item.detail}" for item in tally.rejected if item.detail][:1]
     said = [
-        f"Only {usable} usable rows are left of {tally.read.total()} read; at least {FEWEST_ROWS} are needed.",
+        few,
         f"Left out: {reasons}.",
         *examples,
-        f"All of them are in {out / 'rejected.jsonl'}.",
+        f"All of them are in {out / 'rejected.jsonl'}. Put them right, or give the sources of the recipe more rows.",
         *tally.notes,
     ]
     return "\n".join(said)
+
+
+def _no_test(cluster_of: list[int], threshold: float) -> str:
+    sizes = sorted(Counter(cluster_of).values(), reverse=True)
+    named = ", ".join(map(str, sizes[:5])) + (", …" if len(sizes) > 5 else "")
+    return (
+        "The test split would be empty, and nothing could be scored. Near duplicates are never parted between the "
+        f"splits, and the {len(cluster_of)} rows fall into groups of these sizes: {named}.\n"
+        f"Raise data.cleaning.near_duplicate_threshold (now {threshold:g}), so that fewer texts count as near "
+        "duplicates; or give the sources more rows with other texts; or raise data.split.test."
+    )
 
 
 def _note_shape(splits: dict[str, list[Row]], cluster_of: list[int], recipe: Recipe, tally: Tally) -> None:

@@ -1,7 +1,9 @@
 """What every source gives: rows, or what a row would have been and why it is none."""
 
+import json
+import reprlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from stillroom.data.rows import Row
@@ -20,8 +22,11 @@ class Rejected:
     detail: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """The line of rejected.jsonl: the row's fields and the whole reason."""
-        return asdict(self.row) | {"reason": f"{self.reason}: {self.detail}" if self.detail else self.reason}
+        """The line of rejected.jsonl: the row's fields, as Python shows them where JSON cannot hold them, and the whole
+        reason."""
+        line = {field.name: getattr(self.row, field.name) for field in fields(self.row)}
+        line["reason"] = f"{self.reason}: {self.detail}" if self.detail else self.reason
+        return {name: _shown(value) if unwritable(value) else value for name, value in line.items()}
 
 
 class Reader(Protocol):
@@ -43,3 +48,23 @@ class Reader(Protocol):
 def undecodable(id: str, source: str, data: bytes, detail: str = "") -> Rejected:
     """Reject bytes that are no text; the first 200 are kept, as Python shows them."""
     return Rejected(Row(id, repr(data[:200]), None, source), UNDECODABLE, detail)
+
+
+def unwritable(value: Any) -> str:
+    """Why a value cannot be written as JSON (NaN, a date, half a surrogate pair); "" when it can."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        return "nested too deep"
+    except UnicodeEncodeError:
+        return "half a surrogate pair"
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except RecursionError:
+        return reprlib.repr(value)

@@ -31,7 +31,8 @@ class Tally:
         found: dict[str, list[dict[str, str]]] = defaultdict(list)
         for item in self.rejected:
             if len(found[item.reason]) < EXAMPLES:
-                found[item.reason].append({"id": item.row.id, "text": item.row.text[:EXAMPLE_CHARACTERS]})
+                line = item.as_dict()
+                found[item.reason].append({"id": line["id"], "text": line["text"][:EXAMPLE_CHARACTERS]})
         return dict(found)
 
 

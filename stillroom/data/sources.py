@@ -1,7 +1,7 @@
 """From the sources of a recipe to readers, each with a name of its own."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stillroom.data.huggingface import HuggingFaceReader
@@ -45,7 +45,7 @@ class EventMailReader:
         )
 
 
-def open_sources(sources: list[Source], base: Path, seed: int) -> list[Reader]:
+def open_sources(sources: Sequence[Source], base: Path, seed: int) -> list[Reader]:
     """One reader a source, in the recipe's order. Relative paths are resolved against `base`."""
     readers: list[Reader] = []
     taken: Counter[str] = Counter()

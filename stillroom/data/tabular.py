@@ -36,7 +36,7 @@ class TabularReader:
         self.notes: list[str] = []
 
     def faults(self) -> list[str]:
-        """A file that is missing, empty or unreadable; columns it lacks; earlier samples that cannot be read."""
+        """What is wrong with the file, its columns (missing or twice there) and the earlier samples."""
         return [*self._file_faults(), *faults_of(self.base, self.source.skip_ids_in)]
 
     def size(self) -> int:
@@ -84,9 +84,11 @@ class TabularReader:
         if not columns:
             return [f"{self.path} is empty."]
         named = (self.source.text, self.source.label, self.source.id)
-        missing = [column for column in dict.fromkeys(named) if column is not None and column not in columns]
+        wanted = [column for column in dict.fromkeys(named) if column is not None]
+        missing = [column for column in wanted if column not in columns]
         if not missing:
-            return []
+            twice = [column for column in wanted if columns.count(column) > 1]
+            return [f"{self.path} has more than one column {column}; rename or remove the others." for column in twice]
         plural = "columns" if len(missing) > 1 else "column"
         return [f"{self.path} has no {plural} {', '.join(missing)}. It has: {', '.join(columns)}."]
 
@@ -120,7 +122,8 @@ def read_csv(path: Path) -> Iterator[Record]:
     header = _csv_header(path)
     # Bytes that are not UTF-8 pass through as surrogates, so that one bad record does not end the file.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        records = csv.reader(stream, delimiter=_delimiter(stream.readline()))
+        delimiter = _delimiter(stream.readline())
+        records = csv.reader(stream, delimiter=delimiter)
         stream.seek(0)
         next(records, None)
         while True:
@@ -134,10 +137,13 @@ def read_csv(path: Path) -> Iterator[Record]:
             if not cells:
                 continue
             data = "\n".join(cells).encode("utf-8", "surrogateescape")
-            if _is_utf8(data):
-                yield Record(dict(zip(header, cells, strict=False)))
-            else:
+            if not _is_utf8(data):
                 yield Record(data=data, reason="undecodable")
+            elif len(cells) != len(header):
+                detail = _uneven(len(cells), len(header), records.line_num, delimiter)
+                yield Record(reason="a wrong number of cells", detail=detail)
+            else:
+                yield Record(dict(zip(header, cells, strict=True)))
 
 
 def read_jsonl(path: Path) -> Iterator[Record]:
@@ -166,6 +172,8 @@ def read_parquet(path: Path, columns: list[str]) -> Iterator[Record]:
                 yield Record({name: batch.column(name)[number].as_py() for name in batch.schema.names})
             except UnicodeDecodeError as error:
                 yield Record(data=bytes(error.object), reason="undecodable")
+            except (ValueError, OverflowError) as error:  # a date that Python cannot hold
+                yield Record(reason="not a value that Python can hold", detail=str(error))
 
 
 def _parquet(path: Path) -> Any:
@@ -186,6 +194,14 @@ def _csv_header(path: Path) -> list[str]:
 
 def _delimiter(header: str) -> str:
     return max(",;\t", key=header.count)
+
+
+def _uneven(cells: int, columns: int, line: int, delimiter: str) -> str:
+    sign = {",": "comma", ";": "semicolon", "\t": "tab"}[delimiter]
+    return (
+        f"line {line}: {cells} cells in a row of a file with {columns} columns; "
+        f"is a {sign} or a quote missing its quotation marks?"
+    )
 
 
 def _is_utf8(data: bytes) -> bool:

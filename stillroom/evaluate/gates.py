@@ -3,7 +3,7 @@
 from typing import Any, TypedDict
 
 from stillroom.evaluate.bootstrap import Interval, scaled
-from stillroom.evaluate.score import headline_mode
+from stillroom.evaluate.score import METRIC_WORDS, headline_metric, headline_mode
 from stillroom.recipe.model import Recipe
 
 
@@ -21,14 +21,14 @@ def checks(recipe: Recipe, summary: dict[str, Any]) -> list[Check]:
     The scores are those of the chosen format, or of the last model where nothing was quantised. A gate that the recipe
     switches off, or that has nothing to judge (DPO in a run without it, a schema in a free-text task), gives no check.
     """
-    gates, comparisons = recipe.gates, summary["comparisons"]
+    gates, comparisons, metric = recipe.gates, summary["comparisons"], METRIC_WORDS[headline_metric(recipe)]
     judged = summary["chosen"] or list(summary["models"])[-1]
     group = summary["models"][judged]["groups"]["all"]
     result = []
     if gates.better_than_base:
-        result.append(_better_than_base(judged, comparisons["chosen_over_base"]))
+        result.append(_better_than_base(judged, comparisons["chosen_over_base"], metric))
     if gates.dpo_not_worse and recipe.dpo is not None:
-        result.append(_dpo_not_worse(comparisons["dpo_over_sft"]))
+        result.append(_dpo_not_worse(comparisons["dpo_over_sft"], metric))
     if recipe.output_schema is not None:
         result += [
             _at_least(
@@ -49,11 +49,11 @@ def checks(recipe: Recipe, summary: dict[str, Any]) -> list[Check]:
         result.append(_at_least("min_exact_match", f"exact match of {judged}", exact_match, gates.min_exact_match))
     for line in summary["formats"]:
         if line["format"] == summary["chosen"]:
-            result.append(_loss_bound(line, recipe.export.max_loss_points))
+            result.append(_loss_bound(line, recipe.export.max_loss_points, metric))
     return result
 
 
-def _better_than_base(judged: str, over_base: Interval | None) -> Check:
+def _better_than_base(judged: str, over_base: Interval | None, metric: str) -> Check:
     if over_base is None:
         return _unmeasured("better_than_base", f"{judged} and the untouched base model")
     passed = over_base["low"] > 0
@@ -61,19 +61,18 @@ def _better_than_base(judged: str, over_base: Interval | None) -> Check:
     return Check(
         name="better_than_base",
         passed=passed,
-        message=f"Exact match of {judged} is {_points(over_base)} above the untouched base model's.{verdict}",
+        message=f"{metric[0].upper()}{metric[1:]} of {judged} is {_points(over_base)} above the untouched base model's."
+        f"{verdict}",
     )
 
 
-def _dpo_not_worse(over_sft: Interval | None) -> Check:
+def _dpo_not_worse(over_sft: Interval | None, metric: str) -> Check:
     if over_sft is None:
         return _unmeasured("dpo_not_worse", "the models before and after DPO")
     # Worse only where the whole interval is below zero: a wobble within it says nothing.
     passed = over_sft["high"] >= 0
     verdict = "" if passed else " The whole interval is below zero: DPO did harm. Set dpo to null, or lower its rate."
-    return Check(
-        name="dpo_not_worse", passed=passed, message=f"DPO changed exact match by {_points(over_sft)}.{verdict}"
-    )
+    return Check(name="dpo_not_worse", passed=passed, message=f"DPO changed {metric} by {_points(over_sft)}.{verdict}")
 
 
 def _unmeasured(name: str, models: str) -> Check:
@@ -91,12 +90,12 @@ def _at_least(name: str, what: str, reached: Interval, asked: float) -> Check:
     )
 
 
-def _loss_bound(line: dict[str, Any], bound: float) -> Check:
+def _loss_bound(line: dict[str, Any], bound: float, metric: str) -> Check:
     loss = line["loss_points"]
     return Check(
         name="loss_bound",
         passed=line["accepted"],
-        message=f"{line['format']} loses {loss['value']:.1f} points of exact match against 16 bit "
+        message=f"{line['format']} loses {loss['value']:.1f} points of {metric} against 16 bit "
         f"(95 % interval {loss['low']:.1f} to {loss['high']:.1f}); {bound:g} are allowed.",
     )
 

@@ -16,7 +16,7 @@ from stillroom.evaluate import text_metrics
 from stillroom.evaluate.bootstrap import Ratio, intervals
 from stillroom.evaluate.matching import agree, equal, match
 from stillroom.recipe.model import Recipe
-from stillroom.recipe.schema import FieldInfo, class_fields, fields, parse_answer, validate
+from stillroom.recipe.schema import FieldInfo, fields, parse_answer, validate
 
 INVALID = "(invalid)"
 """The column of the confusion matrix for answers that cannot be read."""
@@ -81,13 +81,11 @@ def scores(recipe: Recipe, golds: Sequence[Any], texts: Sequence[str]) -> dict[s
 
 def confusion(field: FieldInfo, golds: Sequence[Any], readings: Sequence[Reading]) -> Confusion:
     """Count gold against answered classes of one top-level field; rows and columns carry the same labels."""
-    labels = [_label(value) for value in field.values or []]
-    labels += [_label(None)] if field.nullable and _label(None) not in labels else []
-    labels += [] if field.required else [ABSENT]
-    labels.append(INVALID)
+    values = _classes(field)
+    labels = [*_labels(values), *([] if field.required else [ABSENT]), INVALID]
     counts = [[0] * len(labels) for _ in labels]
     for gold, reading in zip(golds, readings, strict=True):
-        counts[labels.index(_class(gold, field.name))][labels.index(_read_class(reading, field.name))] += 1
+        counts[_class(values, gold, field.name)][_read_class(values, reading, field.name)] += 1
     return Confusion(labels=labels, counts=counts)
 
 
@@ -123,8 +121,12 @@ def _ratios(schema: dict[str, Any], golds: Sequence[Any], readings: Sequence[Rea
         "schema_valid": _rate(reading.valid for reading in readings),
         "exact_match": _rate(reading.valid and equal(gold, reading.value) for gold, reading in pairs),
     }
-    for name in class_fields(schema):
-        result[f"accuracy.{name}"] = _rate(_class(gold, name) == _read_class(reading, name) for gold, reading in pairs)
+    for field in fields(schema):
+        if field.values is not None:
+            values = _classes(field)
+            result[f"accuracy.{field.name}"] = _rate(
+                _class(values, gold, field.name) == _read_class(values, reading, field.name) for gold, reading in pairs
+            )
     paths = field_paths(schema)
     counts = [field_counts(paths, gold, reading) for gold, reading in pairs]
     for path in paths:
@@ -197,13 +199,29 @@ def _f1(counts: Sequence[Sequence[int]]) -> Ratio:
     return np.stack([2 * table[:, 0], 2 * table[:, 0] + table[:, 1] + table[:, 2]], axis=1)
 
 
-def _class(answer: Any, name: str) -> str:
-    return _label(answer[name]) if name in answer else ABSENT
+def _classes(field: FieldInfo) -> list[Any]:
+    """The values that a class field may take, each once: 1 and 1.0 are one class, 1 and "1" are two."""
+    classes: list[Any] = []
+    for value in [*(field.values or []), *([None] if field.nullable else [])]:
+        if not any(equal(value, known) for known in classes):
+            classes.append(value)
+    return classes
 
 
-def _read_class(reading: Reading, name: str) -> str:
-    return _class(reading.value, name) if reading.valid else INVALID
+def _labels(classes: Sequence[Any]) -> list[str]:
+    """What the classes are called: plain texts, or all as JSON where two plain ones would be the same."""
+    written = [json.dumps(value, ensure_ascii=False) for value in classes]
+    plain = [value if isinstance(value, str) else text for value, text in zip(classes, written, strict=True)]
+    return plain if len({*plain, ABSENT, INVALID}) == len(plain) + 2 else written
 
 
-def _label(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _class(classes: Sequence[Any], answer: Any, name: str) -> int:
+    """The place of an answer's class among the labels; `ABSENT` stands after the values."""
+    if name not in answer:
+        return len(classes)
+    return next(place for place, value in enumerate(classes) if equal(value, answer[name]))
+
+
+def _read_class(classes: Sequence[Any], reading: Reading, name: str) -> int:
+    """The same for a model's answer; `INVALID` stands last."""
+    return _class(classes, reading.value, name) if reading.valid else -1

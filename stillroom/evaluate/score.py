@@ -1,9 +1,10 @@
 """Let a model answer the test rows, and score what it said."""
 
+import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from stillroom.data.rows import Row
 from stillroom.errors import UserError
@@ -13,12 +14,20 @@ from stillroom.files import write_json, write_jsonl
 from stillroom.recipe.model import Recipe
 
 Mode = Literal["unconstrained", "constrained"]
+Metric = Literal["exact_match", "token_f1"]
+
+METRIC_WORDS: dict[Metric, str] = {"exact_match": "exact match", "token_f1": "token F1"}
+"""How the figures that models are compared by are called in a sentence."""
 
 
 class ScoredAnswer(TypedDict):
-    """One line of answers.jsonl: the gold answer as a value, the model's as text."""
+    """One line of answers.jsonl: the gold answer as a value, the model's as text.
+
+    `text_sha256` tells the row's text again where its id has moved; old evaluations have none.
+    """
 
     id: str
+    text_sha256: NotRequired[str]
     source: str
     gold: Any
     unconstrained: str
@@ -44,6 +53,7 @@ def evaluate(recipe: Recipe, rows: list[Row], generator: Generator, model: str, 
     answers = [
         ScoredAnswer(
             id=row.id,
+            text_sha256=text_sha256(row.text),
             source=row.source,
             gold=row.label,
             unconstrained=answer.unconstrained,
@@ -80,6 +90,16 @@ def summary_of(recipe: Recipe, model: str, answers: Sequence[ScoredAnswer], seco
 def headline_mode(recipe: Recipe) -> Mode:
     """The way of decoding that is served and that models are compared by: constrained wherever there is a schema."""
     return "unconstrained" if recipe.output_schema is None else "constrained"
+
+
+def headline_metric(recipe: Recipe) -> Metric:
+    """What models are compared by: hardly any free text of some length is equal to its gold answer word by word."""
+    return "token_f1" if recipe.output_schema is None else "exact_match"
+
+
+def text_sha256(text: str) -> str:
+    """The first 16 hex digits of a text's sha256: enough to tell any two texts of a test split apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def texts_of(answers: Sequence[ScoredAnswer], mode: Mode) -> list[str]:

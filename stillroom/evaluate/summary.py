@@ -9,7 +9,7 @@ from stillroom.evaluate.bootstrap import Interval
 from stillroom.evaluate.compare import paired, read_answers
 from stillroom.evaluate.formats import reference_format
 from stillroom.evaluate.gates import checks
-from stillroom.evaluate.score import ScoredAnswer
+from stillroom.evaluate.score import ScoredAnswer, headline_metric
 from stillroom.files import read_json, write_json
 from stillroom.recipe.model import Recipe
 
@@ -46,7 +46,7 @@ def summarise(recipe: Recipe, evaluations: dict[str, Path], formats: Path | None
 
 
 def _comparisons(recipe: Recipe, answers: dict[str, list[ScoredAnswer]], judged: str) -> dict[str, Interval | None]:
-    """Paired differences between the stages.
+    """Paired differences between the stages, of exact match or, for free text, of token F1.
 
     The model after DPO is measured as the 16-bit file. So `dpo_over_sft` also holds whatever conversion did to it, and
     without DPO there is nothing to compare.
@@ -59,12 +59,13 @@ def _comparisons(recipe: Recipe, answers: dict[str, list[ScoredAnswer]], judged:
 
     quantised = [name for name in answers if name not in TRAINING_STAGES]
     dpo = _reference(quantised) if recipe.dpo is not None else None
+    metric = headline_metric(recipe)
     schema_task = recipe.output_schema is not None
     return {
-        "sft_over_base": over("sft", "base", "exact_match"),
-        "dpo_over_sft": over(dpo, "sft", "exact_match"),
+        "sft_over_base": over("sft", "base", metric),
+        "dpo_over_sft": over(dpo, "sft", metric),
         "dpo_over_sft_schema_valid": over(dpo, "sft", "schema_valid", unconstrained=True) if schema_task else None,
-        "chosen_over_base": over(judged, "base", "exact_match"),
+        "chosen_over_base": over(judged, "base", metric),
     }
 
 

@@ -31,6 +31,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from _split(raw)
     yield from _repeated(raw)
     yield from _order(raw)
+    yield from _labels(raw)
     if sources_must_exist:
         yield from _sources(raw)
     if not bad_schema:
@@ -148,6 +149,17 @@ def _sources(raw: Raw) -> Iterator[Finding]:
         for number, skipped in enumerate(_list(source.get("skip_ids_in"))):
             if isinstance(skipped, str) and not Path(skipped).is_file():
                 yield Finding((*place[:-1], "skip_ids_in", number), f"no such file: {skipped}")
+
+
+def _labels(raw: Raw) -> Iterator[Finding]:
+    sources = list(_each_source(raw))
+    unlabelled = [
+        (source.get("kind") in (*_TABULAR, "huggingface") and source.get("label", "") is None)
+        or (source.get("kind") in _MAIL and source.get("label") is None)
+        for _, source in sources
+    ]
+    if sources and all(unlabelled):
+        yield Finding(("data", "sources"), "no source has labels, so there is nothing to learn from")
 
 
 def _source_path(place: Place, kind: Any, path: str) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def render(recipe: Recipe, steps: Mapping[str, Path]) -> str:
         verdict=sections.verdict(recipe, run),
         data=sections.data(run),
         training=sections.training(run),
-        ladder=sections.ladder(run, noun),
+        ladder=sections.ladder(recipe, run, noun),
         fields=sections.fields(run, noun),
         confusion=sections.confusion(run, noun),
         formats=sections.formats(recipe, run, noun),

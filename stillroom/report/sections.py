@@ -65,6 +65,7 @@ def verdict(recipe: Recipe, run: Run) -> Json:
         "rows": evaluation["groups"]["all"]["rows"],
         "exact": exact,
         "gain": gain,
+        "gain_metric": _metric(recipe),
         "scores": [(score.title, score.read(evaluation["groups"]["all"])) for score in scores_of(summary)[1:]],
         "failed": [check for check in summary["gate"]["checks"] if not check["passed"]],
         "checks": len(summary["gate"]["checks"]),
@@ -143,7 +144,7 @@ def training(run: Run) -> Json:
     return result
 
 
-def ladder(run: Run, noun: str) -> Json:
+def ladder(recipe: Recipe, run: Run, noun: str) -> Json:
     """Base → SFT → DPO → each format, as a chart for each group of test rows and one table."""
     summary = run.summary
     scores = scores_of(summary)
@@ -183,7 +184,12 @@ def ladder(run: Run, noun: str) -> Json:
             }
         )
     compared = {name: _points(raw) for name, raw in summary["comparisons"].items()}
-    return {"groups": groups, "titles": [score.title for score in scores], "comparisons": compared}
+    return {
+        "groups": groups,
+        "titles": [score.title for score in scores],
+        "comparisons": compared,
+        "metric": _metric(recipe),
+    }
 
 
 _NO_GROUP: Json = {"unconstrained": {}, "constrained": {}}
@@ -244,6 +250,8 @@ def confusion(run: Run, noun: str) -> list[Json]:
 
 def formats(recipe: Recipe, run: Run, noun: str) -> Json:
     """Size, speed and quality of each GGUF file."""
+    from stillroom.evaluate.bounds import least_bound
+
     candidates = []
     rows = []
     for file in run.summary["formats"]:
@@ -261,7 +269,15 @@ def formats(recipe: Recipe, run: Run, noun: str) -> Json:
     if candidates:
         title = "Size, speed and quality"
         figure = _figure("trade", lambda name, width: charts.trade(name, width, candidates, title, noun))
-    return {"rows": rows, "figure": figure, "bound": recipe.export.max_loss_points}
+    count = run.summary["models"][run.shown]["groups"]["all"]["rows"]
+    return {
+        "rows": rows,
+        "figure": figure,
+        "bound": recipe.export.max_loss_points,
+        "metric": _metric(recipe),
+        "count": count,
+        "least": f"{100 * least_bound(count):.1f}",
+    }
 
 
 def preferences(run: Run) -> Json | None:
@@ -345,6 +361,13 @@ def _yaml(value: Json) -> str:
     stream = StringIO()
     yaml.dump(value, stream)
     return stream.getvalue()
+
+
+def _metric(recipe: Recipe) -> str:
+    """What models are compared by, in words."""
+    from stillroom.evaluate.score import METRIC_WORDS, headline_metric
+
+    return METRIC_WORDS[headline_metric(recipe)]
 
 
 def _points(raw: Json | None) -> Interval | None:

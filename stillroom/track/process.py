@@ -3,17 +3,23 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 PARENT_VARIABLE = "STILLROOM_PARENT"
 """Environment variable with the identity of the process that runs the pipeline."""
 
 
 def identity(pid: int | None = None) -> str:
-    """The name of a process (this one by default) that no later process will have."""
+    """The name of a process (this one by default) that no later process will have. Raises psutil.NoSuchProcess."""
     import psutil
 
     process = psutil.Process(pid)
-    return f"{process.pid}:{process.create_time():.2f}"
+    try:
+        # Ticks since the boot: the time of day that psutil makes of them moves when the clock is set.
+        start = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except OSError:
+        start = f"{process.create_time():.2f}"
+    return f"{process.pid}:{start}"
 
 
 def alive(name: str) -> bool:

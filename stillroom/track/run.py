@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import stillroom
@@ -18,6 +19,7 @@ from stillroom.track.step import RECORD, recipe_sha256, whole_record
 RUNS = Path("runs")
 LOCK = ".lock"
 RECIPE = "recipe.yaml"
+LINEAGE = "lineage.json"
 EVALUATION = "evaluation.json"
 """The gate's evaluation, copied to the top when the last step is whole: where it lies, the run is finished."""
 
@@ -55,7 +57,10 @@ def locked(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be made: {error.strerror}. Choose another folder with --run DIR.") from error
     lock = folder / LOCK
     try:
         with FileLock(lock, blocking=False):
@@ -110,14 +115,14 @@ def lineage_of(recipe: Recipe, folders: Iterable[Path]) -> dict[str, Any]:
 
 def write_lineage(folder: Path, recipe: Recipe) -> None:
     """Write `lineage.json` of the steps that are whole."""
-    write_json(folder / "lineage.json", lineage_of(recipe, (folder / place for place in FOLDERS.values())))
+    write_json(folder / LINEAGE, lineage_of(recipe, (folder / place for place in FOLDERS.values())))
 
 
 def summary_of(folder: Path) -> dict[str, Any]:
     """The whole evaluation of a finished run; raises UserError where the run has not come that far."""
     path = folder / EVALUATION
     if not path.is_file():
-        raise UserError(f"{folder} has no evaluation yet. Finish the run first: stillroom run {folder / RECIPE}")
+        raise UserError(f"{folder} has no evaluation yet. {how_to_finish(folder)}")
     summary: dict[str, Any] = read_json(path)
     return summary
 
@@ -125,10 +130,26 @@ def summary_of(folder: Path) -> dict[str, Any]:
 def chosen_model(folder: Path) -> Path:
     """The GGUF file of the format that was chosen; raises UserError where there is none."""
     summary = summary_of(folder)
+    if not _as_finished(folder, "export"):
+        stale = f"{folder} is being made anew: its models are not those of its evaluation."
+        raise UserError(f"{stale} {how_to_finish(folder)}")
     for entry in summary["formats"]:
         if entry["format"] == summary["chosen"]:
             return folder / FOLDERS["export"] / str(entry["file"])
     raise UserError(f"{folder} has no chosen model: no format stayed within the recipe's largest accepted loss.")
+
+
+def how_to_finish(folder: Path) -> str:
+    """The command that goes on with an unfinished run, whatever folder its recipe's name would lead to."""
+    return f"Finish the run first: stillroom run {quote(str(folder / RECIPE))} --run {quote(str(folder))}"
+
+
+def _as_finished(folder: Path, *steps: str) -> bool:
+    """Whether these steps (all by default) still are what the finished run's lineage names."""
+    if not (folder / LINEAGE).is_file():
+        return False
+    then = {record["step"]: record for record in read_json(folder / LINEAGE)["steps"]}
+    return all(step in then and whole_record(folder / FOLDERS[step]) == then[step] for step in steps or then)
 
 
 def exact_match(summary: dict[str, Any]) -> dict[str, float] | None:
@@ -148,7 +169,7 @@ def list_runs(root: Path = RUNS) -> list[Run]:
 
 
 def find_run(given: Path | None, root: Path = RUNS) -> Path:
-    """The given run folder, else the latest one below `root`; raises UserError where there is none."""
+    """The given run folder, else the latest finished one below `root`; raises UserError where there is none."""
     if given is not None:
         if not (given / RECIPE).is_file():
             raise UserError(f"{given} is not the folder of a run: it has no {RECIPE}. See `stillroom runs`.")
@@ -156,7 +177,8 @@ def find_run(given: Path | None, root: Path = RUNS) -> Path:
     runs = list_runs(root)
     if not runs:
         raise UserError(f"There is no run below {root}. Start one: stillroom run recipe.yaml")
-    return runs[0].folder
+    finished = [run for run in runs if (run.folder / EVALUATION).is_file()]
+    return (finished or runs)[0].folder
 
 
 def _describe(folder: Path) -> Run:
@@ -165,7 +187,7 @@ def _describe(folder: Path) -> Run:
     summary = read_json(folder / EVALUATION) if (folder / EVALUATION).is_file() else None
     if holder(folder):
         state = "running"
-    elif summary is None:
+    elif summary is None or not _as_finished(folder):
         state = "unfinished"
     else:
         state = "passed" if summary["gate"]["passed"] else "rejected"

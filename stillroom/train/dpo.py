@@ -28,9 +28,9 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
     encoder = Encoder(recipe, tokenizer)
     rows = []
     for pair in read_jsonl(pairs):
-        chosen = encoder.encode(pair["text"], pair["chosen"])
+        chosen = encoder.encode(pair["text"], pair["chosen"], pair["id"])
         # The longer answer decides how much of the text fits, so that both stand behind the same prompt.
-        rejected = encoder.encode(pair["text"], pair["rejected"])
+        rejected = encoder.encode(pair["text"], pair["rejected"], pair["id"])
         prompt = min(chosen.prompt, rejected.prompt, key=len)
         rows.append({"prompt_ids": prompt, "chosen_ids": chosen.completion, "rejected_ids": rejected.completion})
     if not rows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from stillroom.data.rows import Row
@@ -35,22 +36,43 @@ class Encoder:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def encode(self, text: str, answer: str) -> Encoded:
-        """Encode one input text and its answer text; an over-long text loses its end, never its answer."""
+    def encode(self, text: str, answer: str, id: str = "") -> Encoded:
+        """Encode one input text and its answer text; an over-long text loses its end, never its answer.
+
+        Raises UserError, with the row's id, where the answer leaves no room for the prompt.
+        """
+        limit = self._recipe.sft.max_tokens
         completion = self.tokens(self.prompter.completion(answer))
-        limit = self._recipe.sft.max_tokens - len(completion)
-        fitted = fit_text(text, limit, lambda part: len(self.tokens(self.prompter.prompt(part))))
+        needed = self._fewest + len(completion)
+        if self._fewest <= limit < needed:
+            raise UserError(_too_long(f"of row {id}" if id else repr(answer[:60]), len(completion), needed, limit))
+        room = max(0, limit - len(completion))
+        fitted = fit_text(text, room, lambda part: len(self.tokens(self.prompter.prompt(part))))
         return Encoded(self.tokens(self.prompter.prompt(fitted)), completion, cut=fitted != text)
 
     def encode_rows(self, rows: Sequence[Row]) -> list[Encoded]:
         """Encode labelled rows; raises UserError where no token would be trained on."""
-        samples = [self.encode(row.text, answer_text(self._recipe, row.label)) for row in rows if row.label is not None]
+        labelled = [row for row in rows if row.label is not None]
+        samples = [self.encode(row.text, answer_text(self._recipe, row.label), row.id) for row in labelled]
         if not any(sample.completion for sample in samples):
             raise UserError(
                 "There is nothing to train on: no row has an answer with at least one token. Check the label column "
                 "of the recipe's sources and `data/rejected.jsonl`, which says why rows were dropped."
             )
         return samples
+
+    @cached_property
+    def _fewest(self) -> int:
+        """Tokens of a prompt without any input text."""
+        return len(self.tokens(self.prompter.prompt("")))
+
+
+def _too_long(whose: str, answer: int, needed: int, limit: int) -> str:
+    return (
+        f"The answer {whose} takes {answer} tokens, too long for training: with the instruction and the schema "
+        f"it needs {needed}, and sft.max_tokens is {limit}. Raise sft.max_tokens above {needed} (and "
+        "serve.max_answer_tokens and serve.context_tokens, so that such an answer can be served too), or drop the row."
+    )
 
 
 def answer_text(recipe: Recipe, label: Any) -> str:

@@ -16,6 +16,8 @@ from stillroom.train.shared_forward import share_prefixes
 
 CHECKPOINTS = "checkpoints"
 """Folder beside the adapter that an interrupted training goes on from; removed when training has ended."""
+WHOLE = "whole"
+"""Mark in a checkpoint that was written to its end."""
 
 
 def load_tokenizer(base: Path) -> Any:
@@ -68,7 +70,7 @@ def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, 
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # it would log a NaN loss as 0
         "save_steps": max(1, min(10, int(steps // 4))),  # a kill costs at most ten steps
-        "save_total_limit": 2,  # the newest may be half-written when the machine stops
+        "save_total_limit": 2,  # the newest may be half-written when a kill comes
         "gradient_checkpointing": False,
         "bf16": fastest_dtype() is torch.bfloat16,
         "use_cpu": not torch.cuda.is_available(),
@@ -100,7 +102,8 @@ def train(trainer: Any, task: str, out: Path) -> dict[str, Any]:
     """
     import torch
     from transformers import TrainerCallback
-    from transformers.trainer_utils import get_last_checkpoint
+
+    checkpoints = out / CHECKPOINTS
 
     class Watch(TrainerCallback):
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -118,31 +121,47 @@ def train(trainer: Any, task: str, out: Path) -> dict[str, Any]:
                 self.progress.update(state.global_step, f"loss {loss:.3f}")
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            # The trainer's own writes are flushed here, so that a checkpoint that looks whole after a power cut is.
-            os.sync()
+            os.sync()  # the trainer's own writes come to rest before the mark that says they are whole
+            (checkpoints / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
     count = prepare_model(trainer.model, trainer.args.bf16)
     if count is None:
         print("This model cannot share prefixes yet; training runs the plain forward.", flush=True)
     trainer.add_callback(Watch())
-    checkpoints = out / CHECKPOINTS
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    last = _last_whole(checkpoints)
     with full_disk_is_the_users(out), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        result = trainer.train(resume_from_checkpoint=last)
+        result = trainer.train(resume_from_checkpoint=str(last) if last else None)
         trainer.model.save_pretrained(out / "adapter", selected_adapters=["default"])
     count = count or TokenCount()
     return {
         "steps": trainer.state.global_step,
         "samples": len(trainer.train_dataset),
         "seconds": round(result.metrics["train_runtime"], 2),
-        "resumed_from_step": int(last.rsplit("-", 1)[1]) if last else 0,
+        "resumed_from_step": _step(last) if last else 0,
         "dtype": "bfloat16" if trainer.args.bf16 else "float32",
         "threads": torch.get_num_threads(),
         "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         "computed_tokens": count.computed,
         "plain_tokens": count.plain,
     }
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _last_whole(checkpoints: Path) -> Path | None:
+    """The newest checkpoint that was written to its end; what a kill cut short is removed."""
+    import shutil
+
+    whole = []
+    for checkpoint in checkpoints.glob("checkpoint-*"):
+        if (checkpoint / WHOLE).exists():
+            whole.append(checkpoint)
+        else:
+            shutil.rmtree(checkpoint)
+    return max(whole, key=_step, default=None)
 
 
 def write_training(out: Path, facts: dict[str, Any], curves: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillroom.data.rows import Row
+from stillroom.data.split import class_of
+from stillroom.errors import UserError
 from stillroom.recipe.model import Recipe
 from stillroom.recipe.schema import class_fields
 
@@ -43,7 +45,8 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
     class BucketedSFTTrainer(SFTTrainer):
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBuckets:
             lengths = [len(sample.prompt) + len(sample.completion) for sample in samples]
-            return LengthBuckets(lengths, options.batch_size, options.seed)
+            strata = [(row.source, class_of(row, recipe.output_schema)) for row in train if row.label is not None]
+            return LengthBuckets(lengths, options.batch_size, options.seed, strata)
 
         def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
             return super().compute_loss(
@@ -52,25 +55,33 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
 
     set_seed(options.seed)
     steps = math.ceil(math.ceil(len(samples) / options.batch_size) * options.epochs)
-    trainer = BucketedSFTTrainer(
-        model=setup.load_model(base),
-        args=SFTConfig(
-            **setup.trainer_arguments(options, out, len(samples)),
-            dataset_kwargs={"skip_prepare_dataset": True},
-            eval_strategy="steps" if held_out else "no",
-            eval_steps=max(1, math.ceil(steps / 3)),
-        ),
-        train_dataset=data_set(samples),
-        eval_dataset=data_set(held_out) if held_out else None,
-        processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=options.lora.rank,
-            lora_alpha=options.lora.alpha,
-            lora_dropout=options.lora.dropout,
-            target_modules=options.lora.target_modules,
-            task_type="CAUSAL_LM",
-        ),
-    )
+    try:
+        trainer = BucketedSFTTrainer(
+            model=setup.load_model(base),
+            args=SFTConfig(
+                **setup.trainer_arguments(options, out, len(samples)),
+                dataset_kwargs={"skip_prepare_dataset": True},
+                eval_strategy="steps" if held_out else "no",
+                eval_steps=max(1, math.ceil(steps / 3)),
+            ),
+            train_dataset=data_set(samples),
+            eval_dataset=data_set(held_out) if held_out else None,
+            processing_class=tokenizer,
+            peft_config=LoraConfig(
+                r=options.lora.rank,
+                lora_alpha=options.lora.alpha,
+                lora_dropout=options.lora.dropout,
+                target_modules=options.lora.target_modules,
+                task_type="CAUSAL_LM",
+            ),
+        )
+    except ValueError as error:
+        if "not found in the base model" not in str(error):
+            raise
+        raise UserError(
+            f"sft.lora.target_modules: {options.lora.target_modules!r} names no layer of {recipe.base_model}. "
+            "Write all-linear, or names such as q_proj and v_proj."
+        ) from error
     facts = setup.train(trainer, "train-sft", out)
     facts |= {"cut_samples": sum(s.cut for s in samples), "prefix_tokens": len(encoder.tokens(encoder.prompter.prefix))}
     return setup.write_training(out, facts, _curves(trainer.state.log_history))

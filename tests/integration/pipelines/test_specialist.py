@@ -69,6 +69,12 @@ def test_a_recipe_becomes_a_registered_model(
     assert "register" not in {step["step"] for step in steps}, "an earlier registration is not this model's"
     assert [(found.name, found.state) for found in list_runs(tmp_path / "runs")] == [("tiny", "rejected")]
 
+    # A run that cannot begin leaves the finished one as it was.
+    spoilt = json.loads(json.dumps(tiny_recipe))
+    spoilt["data"]["sources"][0]["text"] = "no such column"
+    assert stillroom("run", write(tmp_path, spoilt)) == 2
+    assert "no such column" in capfd.readouterr().err
+    assert "no such column" not in (run / "recipe.yaml").read_text()
     assert stillroom("runs") == 0
     assert "rejected" in capfd.readouterr().out
     assert stillroom("report") == 0

@@ -163,3 +163,22 @@ def test_a_corrupt_file_is_one_clear_message(tiny_gguf: Path, tmp_path: Path) ->
     broken.write_bytes(tiny_gguf.read_bytes()[:100_000])
     with pytest.raises(UserError, match=r"broken\.gguf"):
         Llama(broken, sequences=1, cells=256)
+
+
+@pytest.mark.parametrize("most", [MOST, 2000])
+def test_a_forced_text_longer_than_a_batch(llama: Llama, engine: Engine, most: int) -> None:
+    words = " ".join(["The terms of the house are kept by all who live in it."] * 60)
+    schema = {
+        "type": "object",
+        "properties": {"terms": {"const": words}, "category": {"enum": ["event", "spam"]}},
+        "required": ["terms", "category"],
+        "additionalProperties": False,
+    }
+    asked = prompts(llama)[:3]
+    results = engine.answer(asked, most, engine.constraint(schema), watch=engine.constraint(None))
+    for result in results:
+        assert result.held is not None and result.free is not None
+        text = llama.detokenize(result.held.tokens)
+        assert len(result.held.tokens) > llama.batch_size and text.startswith('{"terms":"' + words + '"')
+        assert (most == MOST) == (result.held.finish == "length")
+        assert result.free.finish == "not_json"  # the random model writes no JSON

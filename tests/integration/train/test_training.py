@@ -86,6 +86,9 @@ def test_resumed_is_uninterrupted(tiny: Path, tmp_path: Path, monkeypatch: pytes
         train_sft(recipe(), tiny, ROWS, [], tmp_path / "killed")
     monkeypatch.undo()
     monkeypatch.setattr(precision, "fastest_dtype", lambda: torch.float32)
+    cut_short = tmp_path / "killed" / "checkpoints" / "checkpoint-99"
+    cut_short.mkdir()
+    (cut_short / "adapter_model.safetensors").write_bytes(b"the kill came in the middle of it")
     again = train_sft(recipe(), tiny, ROWS, [], tmp_path / "killed")
     assert again["resumed_from_step"] > 0
     assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
@@ -139,6 +142,11 @@ def test_dpo_stops_at_a_collapse(tiny: Path, tmp_path: Path) -> None:
 def test_drop_is_in_nats() -> None:
     assert reference_drop({"rewards/chosen": -0.5}, beta=0.1) == pytest.approx(5)
     assert reference_drop({"loss": 1.0}, beta=0.1) is None
+
+
+def test_a_layer_that_the_model_has_not(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'nope'.* names no layer of .*all-linear"):
+        train_sft(recipe(lora={"rank": 4, "target_modules": ["nope"]}), tiny, ROWS, [], tmp_path)
 
 
 def test_nothing_to_train_on(tiny: Path, tmp_path: Path) -> None:

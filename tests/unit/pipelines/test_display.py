@@ -31,11 +31,13 @@ def test_lines_in_a_log() -> None:
         lines.step("prepare", "kept", 3.0)
         lines.step("train-sft", "start", None)
         lines.progress("SFT", 1, 10, "")
+        lines.say("Real mail is left out.")
         lines.step("train-sft", "done", 130.0)
         lines.step("train-dpo", "failed", None)
     assert stream.getvalue().splitlines() == [
         "prepare: kept",
         "train-sft: started",
+        "Real mail is left out.",
         "train-sft: done in 2 min 10 s",
         "train-dpo: failed",
     ]

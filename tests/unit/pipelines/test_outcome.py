@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from pipelines.outcome import outcome
+from stillroom.recipe.model import Recipe
+from stillroom.track.run import write_lineage
+from stillroom.track.step import run_step
 
 
 def summary(passed: bool) -> dict[str, Any]:
@@ -37,6 +40,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "register").mkdir(parents=True)
     registration = {"version": "3", "aliases": ["candidate", "champion"], "tracking_uri": "sqlite:///mlflow.db"}
     (folder / "register" / "registration.json").write_text(json.dumps(registration))
+    source = {"kind": "csv", "path": "a.csv"}
+    recipe = Recipe.model_validate({"name": "tiny", "instruction": "Say it.", "data": {"sources": [source]}})
+    run_step("export", folder / "models", recipe, (), {}, lambda out: (out / "tiny-Q8_0.gguf").touch())
+    write_lineage(folder, recipe)
     return folder
 
 

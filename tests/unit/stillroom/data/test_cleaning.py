@@ -1,4 +1,6 @@
+import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -48,6 +50,39 @@ def test_bad_rows_have_reasons(make_recipe: Any) -> None:
     assert reason(clean(replace(ROW, label=None), recipe)) == "no label"
     assert reason(clean(replace(ROW, label="{kind"), recipe)).startswith("the label is not JSON: ")
     assert reason(clean(replace(ROW, label={"kind": "c"}), recipe)).startswith("the label breaks the schema: ")
+
+
+@pytest.mark.parametrize("schema", [None, {"type": "number"}])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"text": "half \ud83d"}, "the text: half a surrogate pair"),
+        ({"id": "\ud83d"}, "the id: half a surrogate pair"),
+        ({"label": float("nan")}, "the label: Out of range"),
+        ({"label": float("-inf")}, "the label: Out of range"),
+        ({"label": {"at": datetime(2026, 11, 23)}}, "the label: Object of type datetime"),
+        ({"label": b"spam"}, "the label: Object of type bytes"),
+    ],
+)
+def test_what_json_cannot_hold_is_rejected(
+    make_recipe: Any, schema: dict[str, Any] | None, changes: dict[str, Any], said: str
+) -> None:
+    assert reason(clean(replace(ROW, **changes), make_recipe(FILE, schema=schema))).startswith(
+        f"JSON cannot hold it: {said}"
+    )
+
+
+def test_any_rejected_row_can_be_written() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    for value in ("\ud83d", float("inf"), datetime(2026, 11, 23), {"x": {b"y"}}, deep):
+        line = Rejected(Row(str(value) if value == "\ud83d" else "1", "text", value, "csv"), "bad").as_dict()
+        assert json.loads(json.dumps(line, ensure_ascii=False, allow_nan=False).encode()) == line
+        assert isinstance(line["label"], str)
+    assert Rejected(ROW, "bad", "why").as_dict() == {
+        "id": "1", "text": "some text", "label": {"kind": "a"}, "source": "csv", "meta": {}, "reason": "bad: why"
+    }  # fmt: skip
 
 
 def test_free_text_labels_are_text(make_recipe: Any) -> None:

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,17 +13,36 @@ def rows(*texts: str) -> list[Row]:
     return [Row(str(number), text, "a", "csv") for number, text in enumerate(texts)]
 
 
-def test_exact_duplicates_are_folded() -> None:
-    assert exact_duplicates(rows("Hello, World!", "other", "hello   world", "ＨＥＬＬＯ world", "?!", "!?")) == {
-        2: 0,
-        3: 0,
-    }
+def test_exact_duplicates_differ_in_case_and_white_space_alone() -> None:
+    texts = rows("Hello, World!", "other", "hello,   world!", "HELLO,\u3000WORLD!\n", "?!", "Cafe\u0301", "Caf\u00e9")
+    assert exact_duplicates(texts) == {2: 0, 3: 0, 6: 5}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Great 👍", "Great 👎"),
+        ("I paid $1.50", "I paid $150"),
+        ("5.0 stars", "50 stars"),
+        ("a<b", "a>b"),
+        ("10² steps", "102 steps"),
+        ("every day", "everyday"),
+        ("दिन", "दान"),
+        ("Really?", "Really!"),
+    ],
+)
+def test_texts_of_another_meaning_are_both_kept(one: str, other: str) -> None:
+    assert exact_duplicates(rows(one, other)) == {}
 
 
 @given(st.text(max_size=30))
-def test_folding_ignores_case_spaces_and_punctuation(text: str) -> None:
-    assert fold(text) == fold(f"  {text} ...")
+def test_folding_ignores_white_space(text: str) -> None:
+    assert fold(text) == fold(f" \t{text}\n")
     assert fold(fold(text)) == fold(text)
+
+
+def test_copies_with_other_punctuation_are_near_duplicates() -> None:
+    assert clusters(["Hello, World!", "hello world", "?!", "!?"], 1.0) == [0, 0, 2, 3]
 
 
 def test_near_duplicates_are_joined_and_others_are_not() -> None:

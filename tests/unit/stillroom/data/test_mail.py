@@ -162,6 +162,18 @@ def test_a_header_cannot_smuggle_in_lines() -> None:
     assert "\nSubject: one Date: two\n" in parse_mail(data).text
 
 
+def nested(part: str, depth: int) -> bytes:
+    return ("".join(f"Content-Type: {part.format(number)}" for number in range(depth)) + "\ntext").encode()
+
+
+@pytest.mark.parametrize("part", ["message/rfc822\n\n", "multipart/mixed; boundary=x{0}\n\n--x{0}\n"])
+def test_parts_nested_without_end_are_unreadable(part: str) -> None:
+    assert parse_mail(nested(part, 50)).body == "text"
+    for depth in (1500, 20_000):
+        with pytest.raises(UnreadableMailError, match="nested too deep"):
+            parse_mail(nested(part, depth))
+
+
 def test_binary_rubbish_is_unreadable() -> None:
     with pytest.raises(UnreadableMailError, match="not printable"):
         parse_mail(b"Subject: x\n\n" + bytes(range(1, 8)) * 40)

@@ -8,6 +8,17 @@ from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row, write_rows
 from stillroom.recipe.model import MailSource
 
+SEPARATORS = [
+    "a@example.org Mon Nov 23 10:12:00 2026",
+    "a@example.org  Thu Aug  2 12:46:39 2002",
+    "- Mon Nov 23 10:12:00 2026",
+    "MAILER-DAEMON Mon Nov 23 10:12 2026",
+    "1597@xxx Mon Nov 23 10:12:00 +0000 2026",
+    "a at example.org  Mon Nov 23 10:12:00 CEST 2026",
+    "a@example.org Mon Nov 23 10:12:00 2026 +0100",
+    "a@example.org Mon, 23 Nov 2026 10:12:00 +0000",
+]
+
 
 def message(number: int) -> EmailMessage:
     mail = EmailMessage()
@@ -44,6 +55,16 @@ def test_mbox(tmp_path: Path) -> None:
     assert (first.id, first.label, first.source) == ("mbox:inbox/1", "a", "mbox:inbox")
 
 
+def test_a_line_of_a_text_begins_no_mail(tmp_path: Path) -> None:
+    lines = ["From my point of view, 10:30 on 23 November 2026 is fine.", "", "From all of us in May 2026"]
+    data = "".join(f"From {separator}\n{message(n)}\n{lines[n % 3]}\n\n" for n, separator in enumerate(SEPARATORS))
+    (tmp_path / "inbox").write_text(data)
+    rows = list(reader(tmp_path, "mbox", "inbox").rows())
+    assert subjects(rows) == [f"Mail {number}" for number in range(len(SEPARATORS))]
+    for number, row in enumerate(rows):
+        assert isinstance(row, Row) and row.text.endswith(lines[number % 3] or f"Text of mail {number}.")
+
+
 def test_maildir(tmp_path: Path) -> None:
     box = mailbox.Maildir(tmp_path / "md")
     for number in range(3):
@@ -59,6 +80,26 @@ def test_eml_folder_and_file(tmp_path: Path) -> None:
     (tmp_path / "mails/deep/two.eml").write_bytes(message(2).as_bytes())
     assert subjects(reader(tmp_path, "eml", "mails").rows()) == ["Mail 2", "Mail 1"]
     assert subjects(reader(tmp_path, "eml", "mails/one.eml").rows()) == ["Mail 1"]
+
+
+def test_eml_in_any_case(tmp_path: Path) -> None:
+    for number, name in enumerate(("a.eml", "a.EML", "b.Eml", "c.eml.txt")):
+        (tmp_path / name).write_bytes(message(number).as_bytes())
+    rows = list(reader(tmp_path, "eml", ".").rows())
+    assert sorted(subjects(rows)) == ["Mail 0", "Mail 1", "Mail 2"]
+    assert sorted(row.id for row in rows if isinstance(row, Row)) == ["eml:./a", "eml:./a.EML", "eml:./b.Eml"]
+
+
+def test_eml_names_that_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "mails/folder.eml").mkdir(parents=True)
+    (tmp_path / "mails/folder.eml/one.eml").write_bytes(message(1).as_bytes())
+    (tmp_path / "mails/gone.eml").symlink_to("nowhere")
+    source = reader(tmp_path, "eml", "mails")
+    assert source.faults() == []
+    one, gone = source.rows()
+    assert isinstance(one, Row) and one.id == "eml:mails/folder.eml/one"
+    assert isinstance(gone, Rejected)
+    assert gone.as_dict()["reason"] == "the file cannot be read: No such file or directory"
 
 
 def test_a_sample_skips_what_an_earlier_one_holds(tmp_path: Path) -> None:

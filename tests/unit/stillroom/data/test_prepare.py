@@ -1,12 +1,17 @@
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stillroom.data.prepare import prepare
 from stillroom.data.rows import read_rows
 from stillroom.errors import UserError
+from stillroom.recipe.load import load_recipe
+from stillroom.recipe.new import write_new
 
 NAMES = ("train", "validation", "test")
 SUBJECTS = ["garden", "bridge", "river", "engine", "theatre", "library", "harbour", "market", "orchestra", "museum"]
@@ -87,6 +92,58 @@ def test_too_few_rows_say_why(tmp_path: Path, make_recipe: Any) -> None:
     with pytest.raises(UserError, match=r"Only 9 usable rows are left of 13 read[\s\S]*4 × the label is not JSON"):
         prepare(make_recipe(SOURCE), tmp_path, tmp_path / "out")
     assert len((tmp_path / "out/rejected.jsonl").read_text().splitlines()) == 4
+
+
+def test_too_few_rows_point_at_no_empty_file(tmp_path: Path, make_recipe: Any) -> None:
+    write(tmp_path / "a.jsonl", good(9))
+    with pytest.raises(UserError) as caught:
+        prepare(make_recipe(SOURCE), tmp_path, tmp_path / "out")
+    assert str(caught.value) == (
+        "Only 9 usable rows are left of 9 read; at least 10 are needed. Give the sources of the recipe more rows."
+    )
+
+
+def test_near_duplicates_that_empty_the_test_split_are_told(tmp_path: Path, make_recipe: Any) -> None:
+    rows = [{"text": f"{text(1)} {text(2)} {text(3)} number {n}", "label": {"kind": "a"}} for n in range(40)]
+    write(tmp_path / "a.jsonl", rows)
+    with pytest.raises(UserError, match=r"sizes: 40\.\nRaise data.cleaning.near_duplicate_threshold \(now 0.8\)"):
+        prepare(make_recipe(SOURCE), tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out/train.jsonl").exists()
+    report = prepare(make_recipe(SOURCE, cleaning={"near_duplicate_threshold": 1.0}), tmp_path, tmp_path / "out")
+    assert {name: report["splits"][name]["rows"] for name in NAMES} == {"train": 32, "validation": 4, "test": 4}
+
+
+def test_odd_rows_do_not_end_the_step(tmp_path: Path, make_recipe: Any) -> None:
+    odd = [
+        {"text": "half \ud83d", "label": {"kind": "a"}},
+        {"text": "text", "label": float("nan")},
+        {"text": "\ud83d", "label": ""},
+        {"id": "\ud83d", "text": "", "label": "x"},
+    ]
+    (tmp_path / "a.jsonl").write_text(
+        "\n".join(json.dumps(row) for row in [{"id": "first", **good(1)[0]}, *good(20)[1:], *odd])
+    )
+    report = prepare(make_recipe({**SOURCE, "id": "id"}), tmp_path, tmp_path / "out")
+    assert report["dropped"] == {"JSON cannot hold it": 3, "empty text": 1}
+    rejected = [json.loads(line) for line in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
+    assert rejected[0]["text"] == r"'half \ud83d'" and rejected[1]["label"] == "nan"
+
+
+def test_odd_parquet_labels_do_not_end_the_step(tmp_path: Path, make_recipe: Any) -> None:
+    columns = {"text": [text(n) for n in range(3)], "label": [datetime(2026, 11, 23)] * 3}
+    pq.write_table(pa.table(columns), tmp_path / "dates.parquet")
+    pq.write_table(pa.table({**columns, "label": [b"a"] * 3}), tmp_path / "bytes.parquet")
+    write(tmp_path / "a.jsonl", good(20))
+    odd = [{"kind": "parquet", "path": f"{name}.parquet"} for name in ("dates", "bytes")]
+    report = prepare(make_recipe(SOURCE, *odd), tmp_path, tmp_path / "out")
+    assert report["dropped"] == {"JSON cannot hold it": 6}
+
+
+def test_the_examples_of_a_new_recipe_fill_every_split(tmp_path: Path) -> None:
+    recipe, _ = write_new("tickets", tmp_path)
+    report = prepare(load_recipe(recipe), tmp_path, tmp_path / "out")
+    assert report["dropped"] == {} and report["duplicates"]["near_clusters"] == 0
+    assert {name: report["splits"][name]["rows"] for name in NAMES} == {"train": 32, "validation": 4, "test": 4}
 
 
 def test_an_id_used_twice_is_rejected(tmp_path: Path, make_recipe: Any) -> None:

@@ -10,6 +10,8 @@ from stillroom.data.rows import Row
 from stillroom.data.tabular import TabularReader
 from stillroom.recipe.model import TabularSource
 
+UNEVEN = "a wrong number of cells"
+
 
 def reader(path: Path, **options: Any) -> TabularReader:
     kind = path.suffix.removeprefix(".")
@@ -41,9 +43,28 @@ def test_csv_rows_that_are_no_text_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"text,label\ngood,a\nM\xfcll \xff,a\nshort\nlast,b\n")
     items = list(reader(path).rows())
-    assert pairs(items) == [("good", "a"), ("rejected", "undecodable bytes"), ("short", None), ("last", "b")]
+    assert pairs(items) == [("good", "a"), ("rejected", "undecodable bytes"), ("rejected", UNEVEN), ("last", "b")]
     bad = items[1]
     assert isinstance(bad, Rejected) and "\\xfcll" in bad.row.text
+
+
+def test_csv_cells_without_their_quotation_marks_are_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\n"Hello, you",a\nHello, you,a\nlast,b\n')
+    items = list(reader(path).rows())
+    assert pairs(items) == [("Hello, you", "a"), ("rejected", UNEVEN), ("last", "b")]
+    assert isinstance(items[1], Rejected) and items[1].detail == (
+        "line 3: 3 cells in a row of a file with 2 columns; is a comma or a quote missing its quotation marks?"
+    )
+
+
+def test_a_date_that_python_cannot_hold_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    late = pa.array([2**60, 0], pa.int64()).view(pa.timestamp("ms"))
+    pq.write_table(pa.table({"text": ["one", "two"], "label": late}), path)
+    first, second = reader(path).rows()
+    assert isinstance(first, Rejected) and first.reason == "not a value that Python can hold"
+    assert isinstance(second, Row)
 
 
 def test_jsonl(tmp_path: Path) -> None:
@@ -85,6 +106,7 @@ def test_a_sample_does_not_depend_on_the_order(tmp_path: Path) -> None:
         ("a.csv", b"", "is empty"),
         ("a.csv", b"text,label\n", "is empty"),
         ("a.csv", b"mail,kind\nx,a\n", "has no columns text, label. It has: mail, kind."),
+        ("a.csv", b"text,label,text\nx,a,y\n", "has more than one column text; rename or remove the others."),
         ("a.jsonl", b"", "is empty"),
         ("a.jsonl", b"nothing\n", "no line of it holds a JSON object"),
         ("a.jsonl", b'{"text": "x"}\n', "has no column label. It has: text."),

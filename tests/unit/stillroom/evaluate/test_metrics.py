@@ -212,3 +212,33 @@ def test_confusion_names_null_missing_and_invalid_classes():
     assert found["mood"]["labels"] == ["good", "bad", "null", "(none)", "(invalid)"]
     assert found["mood"]["counts"][3] == [0, 0, 0, 1, 0]
     assert found["mood"]["counts"][2] == [0, 0, 0, 0, 1]
+
+
+def classes(schema, golds, said):
+    task = Recipe.model_validate(
+        {
+            **RECIPE.model_dump(mode="json"),
+            "output_schema": {"type": "object", "properties": {"stars": schema}, "required": ["stars"]},
+        }
+    )
+    golds = [{"stars": gold} for gold in golds]
+    return scores(task, golds, [text if isinstance(text, str) else json.dumps({"stars": text[0]}) for text in said])
+
+
+def test_a_class_is_the_same_with_and_without_a_decimal_point():
+    found = classes({"enum": [1, 2, 3]}, [1, 2.0, 3], [[1.0], [2], [2.0]])
+    assert found["confusion"]["stars"] == {
+        "labels": ["1", "2", "3", "(invalid)"],
+        "counts": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]],
+    }
+    assert found["accuracy"]["stars"]["value"] == found["exact_match"]["value"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("gold", [1, "1", True, "true", None, "null", "(invalid)"])
+def test_classes_that_look_alike_are_told_apart(gold):
+    values = [1, "1", True, "true", None, "null", "(invalid)"]
+    found = classes({"enum": values}, [gold] * len(values), [[value] for value in values])
+    table = found["confusion"]["stars"]
+    assert table["labels"] == ["1", '"1"', "true", '"true"', "null", '"null"', '"(invalid)"', "(invalid)"]
+    assert table["counts"][values.index(gold) if gold is not True else 2] == [1] * 7 + [0]
+    assert found["accuracy"]["stars"]["value"] == found["exact_match"]["value"] == pytest.approx(1 / 7)

@@ -1,5 +1,6 @@
 """Evaluating a generator: what is written, how it is grouped, what is refused."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -71,6 +72,7 @@ def test_scores_by_source_and_way_of_decoding(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     assert lines[1] == {
         "id": "2",
+        "text_sha256": hashlib.sha256(b"two").hexdigest()[:16],
         "source": "spam-assassin",
         "gold": {"category": "spam"},
         "unconstrained": 'Sure! {"category":"spam"}',

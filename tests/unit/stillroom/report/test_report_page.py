@@ -199,6 +199,14 @@ def test_a_free_text_run_shows_its_own_scores(tmp_path: Path) -> None:
     assert "fields" not in page.ids and "confusion" not in page.ids
     assert "ROUGE-L" in page.text and "Token F1" in page.text
     assert "Valid, unconstrained" not in page.text
+    assert "loss of token F1 against 16 bit" in page.text and "Fine-tuning changed token F1 by" in page.text
+    assert "points of token F1, " in page.text
+
+
+def test_the_page_says_how_little_its_rows_can_rule_out(good_page: Page) -> None:
+    assert "loss of exact match against 16 bit surely stays within 6 points" in good_page.text
+    assert "With 60 test rows, no loss below 5.0 points can be ruled out." in good_page.text
+    assert "less than 5 % slower counts as equally fast" in good_page.text
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,9 @@ def finished(folder: Path, passed: bool = True, value: float = 0.9) -> Path:
     folder.mkdir(parents=True)
     (folder / "recipe.yaml").write_text("name: tiny\n")
     text = json.dumps(summary)
+    run_step("export", folder / "models", recipe(), (), {}, lambda out: (out / "tiny-F16.gguf").write_text("GGUF"))
     run_step("gate", folder / "gate", recipe(), (), {}, lambda out: (out / "evaluation.json").write_text(text))
+    write_lineage(folder, recipe())
     (folder / "evaluation.json").write_text(text)
     return folder
 
@@ -67,6 +69,12 @@ def test_where_a_run_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "x").write_text("")
     with pytest.raises(UserError, match="is a file"):
         run_folder(recipe(), None, Path("x"))
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"), locked(tmp_path / "file" / "run"):
+        pass
 
 
 def test_a_second_run_is_told_who_is_in_the_folder(tmp_path: Path) -> None:
@@ -150,6 +158,8 @@ def test_the_latest_run_is_the_default(tmp_path: Path) -> None:
         (folder / "gate" / "step.json").write_text(json.dumps(record | {"started": started}))
     assert find_run(None, tmp_path) == newer
     assert find_run(older, tmp_path) == older
+    (newer / "evaluation.json").unlink()
+    assert find_run(None, tmp_path) == older, "a run that is not finished can answer nothing"
     with pytest.raises(UserError, match="not the folder of a run"):
         find_run(tmp_path, tmp_path)
 
@@ -158,6 +168,11 @@ def test_the_chosen_model_and_what_is_said_without_one(tmp_path: Path) -> None:
     folder = finished(tmp_path / "a")
     assert chosen_model(folder) == folder / "models" / "tiny-F16.gguf"
     summary = summary_of(folder)
+    run_step("export", folder / "models", recipe(), ("sft",), {}, lambda out: (out / "tiny-F16.gguf").touch())
+    with pytest.raises(UserError, match=r"being made anew.*stillroom run .*/a/recipe.yaml --run .*/a$"):
+        chosen_model(folder)
+    assert [run.state for run in list_runs(tmp_path)] == ["unfinished"]
+    write_lineage(folder, recipe())
     (folder / "evaluation.json").write_text(json.dumps(summary | {"chosen": None}))
     with pytest.raises(UserError, match="no chosen model"):
         chosen_model(folder)

@@ -18,6 +18,16 @@ def test_little_padding() -> None:
     assert padded < 1.25 * sum(lengths)
 
 
+def test_each_batch_has_its_share_of_each_class() -> None:
+    lengths = [20 + number % 5 for number in range(60)] + [200 + 3 * number for number in range(180)]
+    classes = ["spam"] * 60 + ["event"] * 180
+    order = list(LengthBuckets(lengths, 8, 3, classes))
+    shares = [sum(classes[row] == "spam" for row in order[start : start + 8]) for start in range(0, 240, 8)]
+    assert set(shares) <= {1, 2, 3}
+    events = [[lengths[row] for row in order[start : start + 8] if row >= 60] for start in range(0, 240, 8)]
+    assert all(max(batch) < 1.4 * min(batch) for batch in events)
+
+
 def test_an_epoch_is_repeatable_and_unlike_the_next() -> None:
     lengths = [10 + (37 * number) % 400 for number in range(100)]
     one, other = LengthBuckets(lengths, 8, 5), LengthBuckets(lengths, 8, 5)
