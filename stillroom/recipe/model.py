@@ -196,8 +196,8 @@ class Export(Section):
     )
     max_loss_points: Annotated[float, Field(ge=0, le=100)] = Field(
         2.5,
-        description="Largest accepted loss of exact match (free text: token F1) against 16 bit, in points, by the paired "
-        "95 % interval. n test rows show no loss below 300/n.",
+        description="Largest accepted loss of exact match (free text: token F1) against 16 bit, in points, by the "
+        "paired 95 % interval. n test rows show no loss below 300/n.",
     )
 
 
