@@ -60,6 +60,20 @@ def test_check_prints_every_fault_and_exits_with_2(tmp_path: Path, capsys: pytes
     ]
 
 
+def test_check_looks_into_the_files_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rows.csv").write_text("body,label\nhello,x\n")
+    source = {"kind": "csv", "path": "rows.csv"}
+    recipe = {"name": "tiny", "instruction": "Say it.", "data": {"sources": [source]}}
+    (tmp_path / "tiny.yaml").write_text(json.dumps(recipe))
+    assert run(["check", str(tmp_path / "tiny.yaml")]) == 2
+    assert "has no column text" in capsys.readouterr().err
+    source["label"] = None  # type: ignore[assignment]
+    source["text"] = "body"
+    (tmp_path / "tiny.yaml").write_text(json.dumps(recipe))
+    assert run(["check", str(tmp_path / "tiny.yaml")]) == 2
+    assert "no source has labels" in capsys.readouterr().err
+
+
 def test_new_then_check_and_never_over_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,8 +9,8 @@ import pytest
 from stillroom.data import spam_assassin
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
-from stillroom.data.spam_assassin import MAY_ANNOUNCE, FetchError, SpamAssassinReader, fetch
-from stillroom.recipe.model import SpamAssassinSource
+from stillroom.data.spam_assassin import MAY_ANNOUNCE, FetchError, SpamAssassinReader, fetch, presence
+from stillroom.recipe.model import Recipe, SpamAssassinSource
 
 
 def mail(subject: str, body: str) -> bytes:
@@ -74,6 +74,8 @@ def test_without_npm_it_gives_nothing_and_says_so(tmp_path: Path, monkeypatch: p
     assert list(source.rows()) == []
     [note] = source.notes
     assert "npm" in note and "is not installed" in note and "goes on with the other sources" in note
+    recipe = Recipe.model_validate({"name": "x", "instruction": "y", "data": {"sources": [source.source]}})
+    assert presence(recipe) == {"spam-assassin": "missing"}, "data made without it are made again with it"
 
 
 def npm_that(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,13 @@ def test_this_process_is_alive_and_an_older_one_of_its_number_is_not() -> None:
     assert not alive("no number:1.00")
 
 
+def test_setting_the_clock_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = identity()
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: real(process) + 3600)
+    assert alive(name)
+
+
 def test_a_process_that_ended_is_not_alive() -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     name = identity(process.pid)
