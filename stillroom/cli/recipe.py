@@ -73,7 +73,7 @@ def summary(path: Path, recipe: "Recipe") -> list[str]:
         place = getattr(source, "path", "")
         lines.append(f"  source   {source.kind}: {count}{f' of {place}' if place else ''}")
     pairs = f"{recipe.dpo.pairs:,} pairs" if recipe.dpo else "none"
-    lines.append(f"  train    {recipe.sft.epochs:g} epochs of SFT; DPO: {pairs}")
+    lines.append(f"  train    {recipe.sft.epochs:g} epoch{'' if recipe.sft.epochs == 1 else 's'} of SFT; DPO: {pairs}")
     lines.append(f"  formats  {', '.join(recipe.export.formats)}")
     for place in unbounded(recipe.output_schema or {}):
         where = path_text(("output_schema", *place))

@@ -131,7 +131,7 @@ def chosen_model(folder: Path) -> Path:
     """The GGUF file of the format that was chosen; raises UserError where there is none."""
     summary = summary_of(folder)
     if not _as_finished(folder, "export"):
-        stale = f"{folder} is being made anew: its models are not those of its evaluation."
+        stale = f"The models in {folder} are not those of its evaluation: it is being made anew, or files are gone."
         raise UserError(f"{stale} {how_to_finish(folder)}")
     for entry in summary["formats"]:
         if entry["format"] == summary["chosen"]:
@@ -184,7 +184,10 @@ def find_run(given: Path | None, root: Path = RUNS) -> Path:
 def _describe(folder: Path) -> Run:
     records = [record for place in FOLDERS.values() if (record := whole_record(folder / place))]
     when = max((str(record["started"]) for record in records), default="")
-    summary = read_json(folder / EVALUATION) if (folder / EVALUATION).is_file() else None
+    try:
+        summary = read_json(folder / EVALUATION) if (folder / EVALUATION).is_file() else None
+    except UserError:  # one spoilt file must not hide the other runs; `report` and `compare` say what is wrong with it
+        summary = None
     if holder(folder):
         state = "running"
     elif summary is None or not _as_finished(folder):

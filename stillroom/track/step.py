@@ -128,7 +128,7 @@ def whole_record(folder: Path, key: str | None = None) -> dict[str, Any] | None:
             return None
         if any((folder / file).stat().st_size != size for file, size in record["bytes"].items()):
             return None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return record
 

@@ -137,11 +137,13 @@ def test_runs_are_listed_with_what_came_out(tmp_path: Path) -> None:
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "recipe.yaml").write_text("name: tiny\n")
     (tmp_path / "other").mkdir()
+    (finished(tmp_path / "spoilt") / "evaluation.json").write_text("{")
     found = {run.name: run for run in list_runs(tmp_path)}
     assert {name: run.state for name, run in found.items()} == {
         "good": "passed",
         "bad": "rejected",
         "begun": "unfinished",
+        "spoilt": "unfinished",
     }
     assert found["good"].chosen == "F16"
     assert found["good"].exact_match == {"value": 0.9, "low": 0.8, "high": 0.9500000000000001}
@@ -169,7 +171,7 @@ def test_the_chosen_model_and_what_is_said_without_one(tmp_path: Path) -> None:
     assert chosen_model(folder) == folder / "models" / "tiny-F16.gguf"
     summary = summary_of(folder)
     run_step("export", folder / "models", recipe(), ("sft",), {}, lambda out: (out / "tiny-F16.gguf").touch())
-    with pytest.raises(UserError, match=r"being made anew.*stillroom run .*/a/recipe.yaml --run .*/a$"):
+    with pytest.raises(UserError, match=r"files are gone.*stillroom run .*/a/recipe.yaml --run .*/a$"):
         chosen_model(folder)
     assert [run.state for run in list_runs(tmp_path)] == ["unfinished"]
     write_lineage(folder, recipe())
