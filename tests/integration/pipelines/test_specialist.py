@@ -96,6 +96,16 @@ def test_without_preferences_the_sft_adapter_goes_on(
     assert "Registered as version 1" in capfd.readouterr().out
 
 
+def test_a_missing_model_is_told_before_any_step_begins(
+    tmp_path: Path, tiny_recipe: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    tiny_recipe["base_model"] = str(tmp_path / "no-model")
+    assert stillroom("run", write(tmp_path, tiny_recipe)) == 2
+    err = capfd.readouterr().err
+    assert "no-model" in err and "started" not in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_bad_data_is_one_clear_message(
     tmp_path: Path, tiny_recipe: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
