@@ -146,7 +146,7 @@ def test_drop_is_in_nats() -> None:
 
 def test_a_layer_that_the_model_has_not(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'nope'.* names no layer of .*all-linear"):
-        train_sft(recipe(lora={"rank": 4, "target_modules": ["nope"]}), tiny, ROWS, [], tmp_path)
+        train_sft(recipe(sft={"lora": {"rank": 4, "target_modules": ["nope"]}}), tiny, ROWS, [], tmp_path)
 
 
 def test_nothing_to_train_on(tiny: Path, tmp_path: Path) -> None:
