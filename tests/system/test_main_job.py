@@ -75,8 +75,8 @@ def without_speeds(value: Any) -> Any:
 def runs(folder: Path) -> Iterator[tuple[Path, Path, str]]:
     status, shown = finish(folder, "run", "mails.yaml", "--run", "whole")
     assert status in (0, REJECTED), shown
-    kill_when(folder, "killed", ".sft.partial-*/checkpoints/checkpoint-*/trainer_state.json")
-    kill_when(folder, "killed", ".dpo.partial-*/checkpoints/checkpoint-*/trainer_state.json")
+    kill_when(folder, "killed", ".sft.partial-*/checkpoints/checkpoint-*/whole")
+    kill_when(folder, "killed", ".dpo.partial-*/checkpoints/checkpoint-*/whole")
     kill_when(folder, "killed", ".measure.partial-*/F16")
     again, shown = finish(folder, "run", "mails.yaml", "--run", "killed")
     assert again == status, shown
