@@ -28,16 +28,12 @@ def new(name: str) -> None:
 @click.option("--profile", help="Describe the recipe with this profile.")
 def check(recipe: Path, profile: str | None) -> None:
     """Report every fault of RECIPE and its files at once, with line and column and what to write instead."""
-    from stillroom.data.sources import open_sources
-    from stillroom.errors import UserError
+    from stillroom.data.sources import open_sources, refuse_faults
     from stillroom.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, profile)
     local = [source for source in loaded.data.sources if source.kind != "huggingface"]
-    readers = open_sources(local, recipe.absolute().parent, loaded.data.seed)
-    faults = dict.fromkeys(fault for reader in readers for fault in reader.faults())
-    if faults:
-        raise UserError("\n".join(faults))
+    refuse_faults(open_sources(local, recipe.absolute().parent, loaded.data.seed))
     for line in summary(recipe, loaded):
         click.echo(line)
 

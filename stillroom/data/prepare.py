@@ -9,7 +9,7 @@ from stillroom.data.duplicates import clusters, exact_duplicates
 from stillroom.data.reading import Reader, Rejected
 from stillroom.data.report import Tally, data_report
 from stillroom.data.rows import Row, write_rows
-from stillroom.data.sources import open_sources
+from stillroom.data.sources import open_sources, refuse_faults
 from stillroom.data.split import split
 from stillroom.errors import UserError
 from stillroom.files import write_json, write_jsonl
@@ -30,9 +30,7 @@ def prepare(recipe: Recipe, base: Path, out: Path) -> dict[str, Any]:
     or when none of them can go to the test split.
     """
     readers = open_sources(recipe.data.sources, base, recipe.data.seed)
-    faults = [fault for reader in readers for fault in reader.faults()]
-    if faults:
-        raise UserError("\n".join(dict.fromkeys(faults)))
+    refuse_faults(readers)
     tally = Tally()
     by_id: dict[str, Row] = {}
     for reader in readers:

@@ -1,7 +1,7 @@
 """From the sources of a recipe to readers, each with a name of its own."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stillroom.data.huggingface import HuggingFaceReader
@@ -11,6 +11,7 @@ from stillroom.data.rows import Row
 from stillroom.data.spam_assassin import NAME as SPAM_ASSASSIN
 from stillroom.data.spam_assassin import SpamAssassinReader
 from stillroom.data.tabular import TabularReader
+from stillroom.errors import UserError
 from stillroom.recipe.model import (
     EventMailSource,
     HuggingFaceSource,
@@ -54,6 +55,13 @@ def open_sources(sources: Sequence[Source], base: Path, seed: int) -> list[Reade
         taken[name] += 1
         readers.append(_reader(source, base, name if taken[name] == 1 else f"{name}#{taken[name]}", seed))
     return readers
+
+
+def refuse_faults(readers: Iterable[Reader]) -> None:
+    """Raise UserError with every fault of the sources at once, each said once."""
+    faults = dict.fromkeys(fault for reader in readers for fault in reader.faults())
+    if faults:
+        raise UserError("\n".join(faults))
 
 
 def _name(source: Source) -> str:
