@@ -11,8 +11,7 @@ from stillroom.errors import UserError
 from stillroom.files import full_disk_is_the_users, write_json, write_jsonl
 from stillroom.progress import Progress
 from stillroom.recipe.model import Dpo, Sft
-from stillroom.train.prefix import TokenCount
-from stillroom.train.shared_forward import share_prefixes
+from stillroom.train.shared_forward import CannotShare, TokenCount, share_prefixes
 
 CHECKPOINTS = "checkpoints"
 """Folder beside the adapter that an interrupted training goes on from; removed when training has ended."""
@@ -33,17 +32,12 @@ def load_tokenizer(base: Path) -> Any:
 def load_model(base: Path) -> Any:
     """The base model's weights in the dtype that trains fastest here; adapters over it stay in fp32."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    from stillroom.train import attention
     from stillroom.train.precision import fastest_dtype
 
     torch.set_num_threads(machine.cpu_threads())
-    config = AutoConfig.from_pretrained(base)
-    grouped = not torch.cuda.is_available() and attention.fits(config)
-    model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=fastest_dtype(), attn_implementation=attention.register() if grouped else None
-    )
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype())
     model.config.use_cache = False
     return model
 
@@ -83,16 +77,21 @@ def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, 
 
 
 def prepare_model(model: Any, autocast: bool) -> TokenCount | None:
-    """Let a model that TRL has prepared share prefixes; None where its family cannot (see `share_prefixes`).
+    """Let a model that TRL has prepared share prefixes; says why where it cannot, and returns None.
 
     Adapters keep fp32 weights for the optimizer, but autocast feeds them bf16 activations: PEFT would convert every
     activation to fp32 for them, which costs more than their matrix products.
     """
+    count: TokenCount | None = None
+    try:
+        count = share_prefixes(model)
+    except CannotShare as reason:
+        print(f"This model cannot share prefixes: {reason}. Training runs the plain forward.", flush=True)
     if autocast:
         for module in model.modules():
             if hasattr(module, "lora_A"):
                 module.cast_input_dtype_enabled = False
-    return share_prefixes(model)
+    return count
 
 
 def train(trainer: Any, task: str, out: Path) -> dict[str, Any]:
@@ -125,8 +124,6 @@ def train(trainer: Any, task: str, out: Path) -> dict[str, Any]:
             (checkpoints / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
     count = prepare_model(trainer.model, trainer.args.bf16)
-    if count is None:
-        print("This model cannot share prefixes yet; training runs the plain forward.", flush=True)
     trainer.add_callback(Watch())
     last = _last_whole(checkpoints)
     with full_disk_is_the_users(out), warnings.catch_warnings():

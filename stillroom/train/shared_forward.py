@@ -6,37 +6,49 @@ only where a label is; TRL does so on GPUs only, and on a CPU scores every posit
 """
 
 import types
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from stillroom.train.prefix import TokenCount, can_share, shared_hidden_states
+from stillroom.train import attention
+from stillroom.train.prefix import MIN_SHARED, find_tree
 
 HEAD_ROWS = 64
 """Positions whose logits are held at once: 64 × 49k words × 4 bytes is 13 MB."""
 
-_UNKNOWN_SCALING = ("logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
+
+@dataclass
+class TokenCount:
+    """Tokens that went through the backbone, against those of a plain forward over the same rows (no padding)."""
+
+    computed: int = 0
+    plain: int = 0
 
 
-def share_prefixes(model: nn.Module) -> TokenCount | None:
+class CannotShare(Exception):
+    """Why a model cannot compute shared prefixes once."""
+
+
+def share_prefixes(model: nn.Module) -> TokenCount:
     """Make a model that TRL has prepared compute shared prefixes once; returns its running count of tokens.
 
-    model: a PEFT model or a plain one. Returns None, and changes nothing, for a family whose attention or head this
-    does not know, and where the head itself is trained; TRL's plain forward does it then. Calling it twice is harmless.
+    model: a PEFT model or a plain one. Raises CannotShare, and leaves the model as it was, where the head itself is
+    trained and where a trial shows other log-probs than the plain forward's: a family that does more than attention
+    over plain keys and values. TRL's plain forward does it then. Calling it twice is harmless.
     """
     from peft import PeftModel
 
     inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     if hasattr(inner, "shared_token_count"):
         return inner.shared_token_count  # type: ignore[no-any-return]
-    config = inner.config.get_text_config()
-    scaled = any(getattr(config, name, None) not in (None, 1.0) for name in _UNKNOWN_SCALING)
-    if scaled or not can_share(inner.config) or getattr(config, "output_router_logits", None) is not None:
-        return None
-    head = inner.get_output_embeddings()
+    head, config = inner.get_output_embeddings(), inner.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or [])
     if type(head) is not nn.Linear or head.weight.requires_grad:
-        return None
+        raise CannotShare("its output layer is trained, or is no plain linear layer")
+    if others := kinds - {"full_attention", "sliding_attention"}:
+        raise CannotShare(f"it has layers of the kind {', '.join(sorted(others))}")
     plain_forward, count = inner.forward, TokenCount()
     softcap = getattr(config, "final_logit_softcapping", None)
 
@@ -48,9 +60,74 @@ def share_prefixes(model: nn.Module) -> TokenCount | None:
         states, place = shared_hidden_states(self.base_model, kwargs["input_ids"], kwargs["attention_mask"], count)
         return _score(self, states, place, labels, softcap)
 
+    before = inner.config._attn_implementation
+    inner.set_attn_implementation(attention.register())
+    try:
+        _compare(inner, plain_forward, types.MethodType(forward, inner))
+    except CannotShare:
+        inner.set_attn_implementation(before)
+        raise
+    count.computed = count.plain = 0
     inner.forward = types.MethodType(forward, inner)
     inner.shared_token_count = count
     return count
+
+
+def shared_hidden_states(
+    backbone: nn.Module, input_ids: Tensor, attention_mask: Tensor, count: TokenCount | None = None
+) -> tuple[Tensor, Tensor]:
+    """Run a right-padded batch through the backbone, each shared token once.
+
+    input_ids, attention_mask: (rows, length). Returns `states` (tokens, hidden size), the last hidden states of the
+    computed tokens, and `place` (rows, length), each position's row in `states` (0 at padding). The backbone
+    must run with `tree_attention`.
+    """
+    lengths, device = attention_mask.sum(1).tolist(), input_ids.device
+    tree = find_tree([row[:length] for row, length in zip(input_ids.tolist(), lengths, strict=True)])
+    states = backbone(
+        input_ids=torch.tensor([tree.tokens], device=device),
+        position_ids=torch.tensor([tree.positions], device=device),
+        # The models hand a mask of four dimensions through as it is, and so build none of their own.
+        attention_mask=torch.empty(1, 1, 0, 0, device=device),
+        use_cache=False,
+        tree=tree,
+    ).last_hidden_state[0]
+    place = torch.zeros_like(input_ids)
+    order = torch.arange(len(tree.tokens), device=device)
+    for row, parts in enumerate(tree.rows):
+        place[row, : lengths[row]] = torch.cat([order[part] for part in parts])
+    if count is not None:
+        count.computed += len(tree.tokens)
+        count.plain += sum(lengths)
+    return states, place
+
+
+@torch.no_grad()
+def _compare(model: Any, plain: Any, shared: Any) -> None:
+    """Let both forwards score made-up rows that share two levels of prefix; raises CannotShare where they differ."""
+    draw = torch.Generator().manual_seed(0)
+    length, words = 2 * MIN_SHARED, model.get_input_embeddings().num_embeddings
+    ids = torch.randint(words, (3, 3 * length), generator=draw)
+    ids[:, :length] = ids[0, :length]
+    ids[1, : 2 * length] = ids[0, : 2 * length]
+    mask = torch.ones_like(ids)
+    mask[2, -length // 2 :] = 0
+    batch = {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
+    batch = {name: value.to(model.device) for name, value in batch.items()}
+    training = model.training
+    model.eval()
+    try:
+        expected = plain(**batch, fused_lm_head=True).log_probs
+        try:
+            found = shared(**batch, fused_lm_head=True).log_probs
+        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise CannotShare(f"its forward takes no tree: {error}") from error
+    finally:
+        model.train(training)
+    apart, spread = float((found - expected).abs().mean()), float(expected[expected != 0].std())
+    # Rounding in bfloat16 stays below a fiftieth of the spread; a token that sees too much or too little is far above.
+    if apart > 0.05 * spread:
+        raise CannotShare(f"its log-probs would be {apart:.2g} apart from the plain forward's")
 
 
 def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, softcap: float | None) -> Any:

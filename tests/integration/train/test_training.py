@@ -60,7 +60,7 @@ def losses(folder: Path) -> list[float]:
 
 def test_shared_training_is_stock_training(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = train_sft(recipe(), tiny, ROWS[:16], ROWS[16:], tmp_path / "shared")
-    monkeypatch.setattr(setup, "share_prefixes", lambda model: None)
+    monkeypatch.setattr(setup, "prepare_model", lambda model, autocast: None)
     train_sft(recipe(), tiny, ROWS[:16], ROWS[16:], tmp_path / "stock")
     assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "stock"), rel=2e-4)
     assert losses(tmp_path / "shared")[-1] < losses(tmp_path / "shared")[0]

@@ -8,12 +8,27 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillroom.train.prefix import MIN_SHARED, TokenCount, find_tree, shared_hidden_states
+from stillroom.train import attention
+from stillroom.train.prefix import MIN_SHARED, find_tree
+from stillroom.train.shared_forward import CannotShare, TokenCount, share_prefixes, shared_hidden_states
 
 WORDS = 50
 
 
-def model(family: str = "llama") -> Any:
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "qwen2": {},
+    "qwen3": {},
+    "mistral": {"sliding_window": 24},
+    "gemma": {},
+    "gemma2": {"sliding_window": 24, "attn_logit_softcapping": 3.0, "final_logit_softcapping": 2.0},
+    "gemma3_text": {"sliding_window": 24},
+    "phi": {},
+    "phi3": {"sliding_window": 24},
+}
+
+
+def model(family: str = "llama", **changes: Any) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
@@ -26,9 +41,13 @@ def model(family: str = "llama") -> Any:
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,
-        **sizes,
+        **sizes | FAMILIES.get(family, {}) | changes,
     )
-    return AutoModelForCausalLM.from_config(config).float()
+    made = AutoModelForCausalLM.from_config(config, attn_implementation=attention.register()).float()
+    for name, weight in made.named_parameters():  # attention that matters: at its first weights all tokens weigh alike
+        if "proj" in name or "dense" in name:
+            weight.data *= 8
+    return made
 
 
 def batch(rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -67,12 +86,77 @@ def tokens(generator: random.Random, length: int) -> list[int]:
     return [generator.randrange(3, WORDS) for _ in range(length)]
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_shared_equals_plain_for_each_family(family: str) -> None:
     generator = random.Random(1)
     prefix = tokens(generator, 40)
     count = assert_same(model(family), [prefix + tokens(generator, length) for length in (5, 9, 3)])
     assert count.computed == 40 + 5 + 9 + 3
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "gpt2", "mamba"])
+def test_every_family_is_tried_before_it_is_trusted(family: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from trl.trainer.utils import add_fused_lm_head
+
+    config = AutoConfig.for_model(family, vocab_size=WORDS, n_embd=32, n_layer=2, n_head=4, pad_token_id=0)
+    network = model(family) if family in FAMILIES else AutoModelForCausalLM.from_config(config)
+    add_fused_lm_head(network)
+    network.lm_head.requires_grad_(False)
+    before = network.config._attn_implementation
+    if family == "mamba":
+        with pytest.raises(CannotShare, match="layers of the kind linear_attention"):
+            share_prefixes(network)
+        assert network.config._attn_implementation == before
+    else:
+        assert share_prefixes(network) == TokenCount()
+
+
+def test_a_family_that_would_see_too_much_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trl.trainer.utils import add_fused_lm_head
+
+    network = model("llama")
+    add_fused_lm_head(network)
+    network.lm_head.requires_grad_(False)
+    monkeypatch.setattr(attention, "_bias", lambda node, rule, like: like.new_zeros(()).expand(99, 99))
+    with pytest.raises(CannotShare, match="its log-probs would be"):
+        share_prefixes(network)
+    assert not hasattr(network, "shared_token_count")
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_the_kernels_for_other_devices_say_the_same(family: str) -> None:
+    generator = random.Random(4)
+    rows = [tokens(generator, 9)] * 2 + [tokens(generator, 30)]
+    ids, mask = batch(rows)
+    network = model(family)
+    states, place = shared_hidden_states(network.model, ids, mask)
+    expected = loss_and_gradients(network, states[place], ids, mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention._TreeAttention, "apply", lambda *inputs: attention._fused(*inputs, 0.0))
+        states, place = shared_hidden_states(network.model, ids, mask)
+        found = loss_and_gradients(network, states[place], ids, mask)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_gradient_checkpointing_sees_the_tree_too() -> None:
+    generator = random.Random(5)
+    prefix = tokens(generator, 20)
+    network = model()
+    network.gradient_checkpointing_enable({"use_reentrant": False})
+    network.train()
+    assert_same(network, [prefix + tokens(generator, 5), prefix + tokens(generator, 7)])
+
+
+def test_dropout_on_a_shared_node_is_one_draw() -> None:
+    generator = random.Random(6)
+    row = tokens(generator, 30)
+    network = model(attention_dropout=0.4).train()
+    ids, mask = batch([row, row])
+    states, place = shared_hidden_states(network.model, ids, mask)
+    torch.testing.assert_close(states[place[0]], states[place[1]])
+    again, _ = shared_hidden_states(network.model, ids, mask)
+    assert not torch.allclose(states, again)
 
 
 def test_pairs_share_their_prompt() -> None:
@@ -83,6 +167,14 @@ def test_pairs_share_their_prompt() -> None:
     rejected = [[*prompt, 4, *tokens(generator, 8)] for prompt in prompts]
     count = assert_same(model(), chosen + rejected)
     assert count.computed == 30 + 20 + 25 + 2 * 7 + 2 * 9
+
+
+def test_prefixes_nest_as_deep_as_they_come() -> None:
+    generator = random.Random(7)
+    parts = [tokens(generator, MIN_SHARED + 2) for _ in range(4)]
+    rows = [[token for part in parts[: depth + 1] for token in part] + [3 + depth] for depth in range(4)]
+    count = assert_same(model(), rows)
+    assert count.computed == 4 * (MIN_SHARED + 2) + 4
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,13 +194,20 @@ def test_equal_rows_and_a_row_that_is_anothers_prefix() -> None:
     assert_same(NETWORK, [row, row, row[:30]])
 
 
-def test_a_short_common_prefix_is_not_worth_a_node() -> None:
-    tree = find_tree([[5] * (MIN_SHARED - 1) + [6, 7], [5] * (MIN_SHARED - 1) + [8, 9]])
-    assert tree.root == 0 and not tree.groups
-
-
-def test_every_row_keeps_a_token_of_its_own() -> None:
+def test_a_row_that_is_there_twice_is_computed_once() -> None:
     row = list(range(3, 40))
     tree = find_tree([row, row])
-    assert tree.root <= len(row) - 1
-    assert all(length + tree.root <= len(row) - 1 for length in tree.shared)
+    assert tree.tokens == row and tree.rows[0] == tree.rows[1]
+
+
+def test_a_short_common_prefix_is_not_worth_a_node() -> None:
+    tree = find_tree([[5] * (MIN_SHARED - 1) + [6, 7], [5] * (MIN_SHARED - 1) + [8, 9]])
+    assert [node.above for node in tree.nodes] == [(), ()]
+
+
+@given(st.lists(st.lists(st.integers(3, 4), min_size=1, max_size=60), min_size=1, max_size=8))
+def test_every_row_can_be_read_off_the_tree(rows: list[list[int]]) -> None:
+    tree = find_tree(rows)
+    for row, parts in zip(rows, tree.rows, strict=True):
+        assert [token for part in parts for token in tree.tokens[part]] == row
+        assert [position for part in parts for position in tree.positions[part]] == list(range(len(row)))
