@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from stillroom.recipe.faults import Finding, Place, suggest
-from stillroom.recipe.model import PACKAGED_MODELS, RejectionRule
+from stillroom.recipe.model import PACKAGED_MODELS, Export, QuantisedFormat, RejectionRule
 from stillroom.recipe.schema import date_fields, fields, free_text_fields, unsupported, validate
 
 Raw = dict[str, Any]
@@ -31,6 +31,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from _split(raw)
     yield from _repeated(raw)
     yield from _order(raw)
+    yield from _quantization_aware(raw)
     yield from _labels(raw)
     if sources_must_exist:
         yield from _sources(raw)
@@ -138,6 +139,26 @@ def _order(raw: Raw) -> Iterator[Finding]:
         if isinstance(small, int) and isinstance(large, int) and small >= large:
             place = low if _at(raw, low) is not None else high
             yield Finding(place, f"{low[-1]} ({small}) must be less than {high[-1]} ({large})")
+
+
+def _quantization_aware(raw: Raw) -> Iterator[Finding]:
+    """The rounding that is trained through must be that of a file which is made, from the same 16-bit file."""
+    place = ("train", "quantization_aware")
+    wanted = _at(raw, place)
+    if wanted not in get_args(QuantisedFormat):
+        return
+    formats = _at(raw, ("export", "formats"))
+    if formats is None:
+        formats = Export.model_fields["formats"].default
+    if isinstance(formats, list) and wanted not in formats:
+        yield Finding(place, f"'{wanted}' is not among export.formats, so its file is never made; add it there")
+    if isinstance(formats, list) and "BF16" in formats and "F16" not in formats:
+        message = f"{wanted} would be made from BF16, but training rounds through F16; add F16 here, or remove BF16"
+        yield Finding(("export", "formats"), message)
+    dropout = _at(raw, ("sft", "lora", "dropout"))
+    if isinstance(dropout, int | float) and dropout > 0:
+        message = f"must be 0, not {dropout:g}: train.quantization_aware rounds the whole merged weight; write 0"
+        yield Finding(("sft", "lora", "dropout"), message)
 
 
 def _sources(raw: Raw) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def _sections(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"data.sources[] of kind {', '.join(kinds)}", mapping
     yield from (("data.labelling", "Labelling"), ("data.cleaning", "Cleaning"), ("data.split", "Split"))
     yield from (("sft", "Sft"), ("sft.lora", "LoraOptions"), ("dpo", "Dpo"))
-    yield from (("export", "Export"), ("gates", "Gates"), ("serve", "Serve"))
+    yield from (("train", "Training"), ("export", "Export"), ("gates", "Gates"), ("serve", "Serve"))
 
 
 def _table(title: str, section: dict[str, Any], sections: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-GgufFormat = Literal["F32", "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q4_1", "IQ4_NL"]
+QuantisedFormat = Literal["Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q4_1", "IQ4_NL"]
+GgufFormat = Literal["F32", "F16", "BF16", QuantisedFormat]
 Language = Literal["en", "de", "zh"]
 RejectionRule = Literal[
     "extra_field",
@@ -188,6 +189,18 @@ class Dpo(Section):
     seed: int = Field(0, description="Seed of the pairs and their order.")
 
 
+class Training(Section):
+    """How SFT and DPO are trained, beside what each of them asks for itself."""
+
+    quantization_aware: QuantisedFormat | None = Field(
+        None,
+        description="Train through the rounding of this one of export.formats, so that its file loses less.",
+    )
+    quantization_aware_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.3, description="The last share of the SFT steps that goes through the rounding; 1 is all. DPO always does."
+    )
+
+
 class Export(Section):
     """The GGUF files that are made and how much quality the chosen one may lose."""
 
@@ -236,6 +249,7 @@ class Recipe(Section):
     data: Data = Field(description="Where the examples come from and how they are cleaned and split.")
     sft: Sft = Field(Sft(), description="Supervised fine-tuning on the gold answers.")
     dpo: Dpo | None = Field(Dpo(), description="null trains without preferences.")
+    train: Training = Field(Training(), description="How both are trained.")
     export: Export = Field(Export(), description="The GGUF files.")
     gates: Gates = Field(Gates(), description="What the model must reach to be registered.")
     serve: Serve = Field(Serve(), description="How the specialist answers.")

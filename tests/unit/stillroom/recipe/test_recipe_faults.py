@@ -93,6 +93,22 @@ CASES = {
     f"{TOP}{DATA}  cleaning: {{min_characters: 30, max_characters: 20}}\n": (
         "7:30: data.cleaning.min_characters: min_characters (30) must be less than max_characters (20)"
     ),
+    f"{TOP}{DATA}train: {{quantization_aware: F16}}\n": (
+        "7:29: train.quantization_aware: 'F16' is unknown; write one of Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q4_0, Q4_1, IQ4_NL"
+    ),
+    f"{TOP}{DATA}train: {{quantization_aware: IQ4_NL}}\n": (
+        "7:29: train.quantization_aware: 'IQ4_NL' is not among export.formats, so its file is never made; add it there"
+    ),
+    f"{TOP}{DATA}train: {{quantization_aware: Q4_0}}\nexport: {{formats: [BF16, Q4_0]}}\n": (
+        "8:19: export.formats: Q4_0 would be made from BF16, but training rounds through F16; add F16 here, or remove "
+        "BF16"
+    ),
+    f"{TOP}{DATA}train: {{quantization_aware: Q4_0}}\nsft: {{lora: {{dropout: 0.1}}}}\n": (
+        "8:23: sft.lora.dropout: must be 0, not 0.1: train.quantization_aware rounds the whole merged weight; write 0"
+    ),
+    f"{TOP}{DATA}train: {{quantization_aware_share: 0}}\n": (
+        "7:35: train.quantization_aware_share: must be more than 0, not 0"
+    ),
     f"{TOP}{DATA}serve: {{context_tokens: 200}}\n": (
         "7:25: serve.context_tokens: max_answer_tokens (256) must be less than context_tokens (200)"
     ),
