@@ -39,13 +39,15 @@ def export(
 
     `rows` are training rows; those with a label give the importance matrix and the texts of the comparison.
     `render` makes (prompt, completion) of a row. Returns what export.json holds: {"formats": [{"format", "file",
-    "bytes", "sha256"}], "verify", "imatrix", "seconds"}. Raises UserError where the result is not the trained model.
+    "bytes", "sha256", "imatrix"}], "quantization_aware", "verify", "imatrix", "seconds"}. The format that training went
+    through is rounded as it was there, without importance matrix. Raises UserError where the result is not the trained
+    model.
     """
     pairs = [render(row) for row in rows if row.label is not None]
     if not pairs:
         raise UserError("The export needs labelled training rows: it compares and measures the model on them.")
     out.mkdir(parents=True, exist_ok=True)
-    merged = out / "merged"
+    merged, aware = out / "merged", recipe.train.quantization_aware
     seconds: dict[str, float] = {}
     with _removed_after(merged):
         with _timed(seconds, "merge"):
@@ -53,7 +55,7 @@ def export(
         formats = _with_16_bit(recipe.export.formats, largest)
         progress = Progress("Export", len(formats) + 3)
         progress.advance(note="merged")
-        reference = next(format for format in formats if format in ("F16", "BF16"))
+        reference: GgufFormat = "F16" if "F16" in formats else "BF16"
         source = out / f"{recipe.name}-{reference}.gguf"
         with _timed(seconds, reference):
             convert(merged, source, _unquantised(reference), recipe.name)
@@ -64,8 +66,8 @@ def export(
             check_gguf(source)
             verified = verify(source, merged, texts, prompts, NEAR_TIE[reference])
         progress.advance(note="verified")
-        measured = None
-        if WEIGHTED.intersection(formats):
+        measured, weighted = None, [format for format in formats if format in WEIGHTED and format != aware]
+        if weighted:
             with _timed(seconds, "imatrix"):
                 architecture = read_metadata(source)["general.architecture"]
                 measured = importance(merged, [prompt + answer for prompt, answer in pairs], architecture)
@@ -73,10 +75,14 @@ def export(
         for format in formats:
             if format != reference:
                 with _timed(seconds, format):
-                    _write_format(format, source, merged, out, recipe.name, measured)
+                    _write_format(format, source, merged, out, recipe.name, measured if format in weighted else None)
                 progress.advance(note=format)
     result = {
-        "formats": [_described(format, out / f"{recipe.name}-{format}.gguf") for format in formats],
+        "formats": [
+            {**_described(format, out / f"{recipe.name}-{format}.gguf"), "imatrix": format in weighted}
+            for format in formats
+        ],
+        "quantization_aware": aware,
         "verify": verified,
         "imatrix": measured and {"tensors": len(measured.columns), "texts": measured.texts, "tokens": measured.tokens},
         "seconds": {part: round(value, 2) for part, value in seconds.items()},
@@ -86,13 +92,8 @@ def export(
 
 
 def base_gguf(base: Path, out: Path) -> Path:
-    """Write the untouched model's 16-bit GGUF file to `out` and return it.
-
-    Every run compares with it, so it is kept in the cache folder under the sha256 of the model's files.
-    """
-    cached = cache_folder() / "gguf" / f"{_folder_sha256(base)}-{VERSION}.gguf"
-    if not cached.exists():
-        convert(base, cached, "F16" if _largest_weight(base) <= LARGEST_F16 else "BF16", base.name)
+    """Write the untouched model's 16-bit GGUF file to `out` and return it."""
+    cached = cached_base_gguf(base)
     with whole_path(out) as partial:
         # A link costs no room; another disk needs a copy.
         try:
@@ -100,6 +101,17 @@ def base_gguf(base: Path, out: Path) -> Path:
         except OSError:
             shutil.copyfile(cached, partial)
     return out
+
+
+def cached_base_gguf(base: Path) -> Path:
+    """The untouched model's 16-bit GGUF file in the cache folder, under the sha256 of the model's files.
+
+    Every run compares with it. It is F16, unless a weight is too large for that.
+    """
+    cached = cache_folder() / "gguf" / f"{_folder_sha256(base)}-{VERSION}.gguf"
+    if not cached.exists():
+        convert(base, cached, "F16" if _largest_weight(base) <= LARGEST_F16 else "BF16", base.name)
+    return cached
 
 
 def _write_format(
@@ -110,7 +122,7 @@ def _write_format(
         # From the fp32 weights, not from those already rounded to 16 bit.
         convert(merged, file, _unquantised(format), name)
     else:
-        quantize(source, file, format, measured if format in WEIGHTED else None)
+        quantize(source, file, format, measured)
 
 
 def _with_16_bit(formats: Sequence[GgufFormat], largest: float) -> list[GgufFormat]:

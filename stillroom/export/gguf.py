@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,20 @@ def convert(hf: Path, out: Path, format: UnquantisedFormat, name: str | None = N
 def read_metadata(gguf: Path) -> dict[str, Any]:
     """Every metadata entry of a GGUF file; raises UserError for a file that is not one."""
     return read_gguf(gguf).metadata
+
+
+def tensor_names(architecture: str, config: Any) -> Callable[[str], str | None]:
+    """A function from a Hugging Face module's name to its name in GGUF; it gives None for one that GGUF does not know.
+
+    `architecture` is GGUF's general.architecture, `config` the Hugging Face model's.
+    """
+    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
+
+    found = next((arch for arch, name in MODEL_ARCH_NAMES.items() if name == architecture), None)
+    if found is None:
+        return lambda name: None
+    names: Callable[[str], str | None] = get_tensor_name_map(found, config.num_hidden_layers).get_name
+    return names
 
 
 def check_gguf(path: Path, load: bool = True) -> GgufFile:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.errors import UserError
+from stillroom.export.gguf import tensor_names
 from stillroom.export.prefix import SharedPrefix, common_prefix
 from stillroom.progress import Progress
 
@@ -68,7 +69,7 @@ class _Gathered:
         self.mask: Any = None
         self._sums: dict[str, Any] = {}
         self._counts: dict[str, int] = {}
-        name_of = _names(architecture, model.config)
+        name_of = tensor_names(architecture, model.config)
         for module_name, module in model.base_model.named_modules(prefix=model.base_model_prefix):
             if isinstance(module, torch.nn.Linear) and (name := name_of(module_name)):
                 module.register_forward_pre_hook(self._hook(f"{name}.weight"))
@@ -86,16 +87,6 @@ class _Gathered:
 
     def means(self) -> dict[str, Any]:
         return {name: (total / self._counts[name]).float().numpy() for name, total in self._sums.items()}
-
-
-def _names(architecture: str, config: Any) -> Any:
-    """A function from a Hugging Face module's name to GGUF's, which gives None for a module GGUF does not know."""
-    from gguf import MODEL_ARCH_NAMES, get_tensor_name_map
-
-    found = next((arch for arch, name in MODEL_ARCH_NAMES.items() if name == architecture), None)
-    if found is None:
-        return lambda name: None
-    return get_tensor_name_map(found, config.num_hidden_layers).get_name
 
 
 def _dtype() -> Any:
