@@ -27,4 +27,4 @@ def export(recipe: str, data: Input[Dataset], dpo: Input[Model], models: Output[
             export(spec, base, adapter, read_rows(train), renderer(spec, base), to)
 
         inputs = {"base": base, "data": Path(data.path), "dpo": Path(dpo.path)}
-        run_step("export", out, spec, ("name", "instruction", "output_schema", "export"), inputs, build)
+        run_step("export", out, spec, ("name", "instruction", "output_schema", "train", "export"), inputs, build)

@@ -29,4 +29,4 @@ def train_dpo(recipe: str, sft: Input[Model], preferences: Input[Artifact], dpo:
                 train_dpo(spec, base, adapter, Path(preferences.path, "pairs.jsonl"), to)
 
         inputs = {"base": base, "sft": Path(sft.path), "preferences": Path(preferences.path)}
-        run_step("train-dpo", out, spec, ("base_model", "instruction", "output_schema", "dpo"), inputs, build)
+        run_step("train-dpo", out, spec, ("base_model", "instruction", "output_schema", "dpo", "train"), inputs, build)

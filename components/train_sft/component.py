@@ -25,5 +25,5 @@ def train_sft(recipe: str, data: Input[Dataset], sft: Output[Model]) -> None:
         def build(to: Path) -> None:
             train_sft(spec, base, read_rows(rows / "train.jsonl"), read_rows(rows / "validation.jsonl"), to)
 
-        sections = ("base_model", "instruction", "output_schema", "sft")
+        sections = ("base_model", "instruction", "output_schema", "sft", "train")
         run_step("train-sft", out, spec, sections, {"base": base, "data": rows}, build)

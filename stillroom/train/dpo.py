@@ -21,6 +21,7 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
 
     from stillroom.train import setup
     from stillroom.train.encode import Encoder
+    from stillroom.train.quantization_aware import QuantizationAware, at_the_end
 
     if recipe.dpo is None:
         raise UserError("The recipe has no dpo section, so there is no preference training to do.")
@@ -58,6 +59,10 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
 
     set_seed(options.seed)
     model = PeftModel.from_pretrained(setup.load_model(base), sft_adapter, is_trainable=True)
+    aware = None
+    if recipe.train.quantization_aware:
+        aware = QuantizationAware(model, base, recipe.train.quantization_aware)
+        aware.on()  # before the trainer is made, which computes the reference's log-probs
     trainer = SharedDPOTrainer(
         model=model,
         args=DPOConfig(
@@ -69,9 +74,11 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        callbacks=[StopAtCollapse()],
+        callbacks=[StopAtCollapse(), *([at_the_end(aware, 1.0)] if aware else [])],
     )
     facts = setup.train(trainer, "train-dpo", out)
+    if aware is not None:
+        facts |= {"quantization_aware": recipe.train.quantization_aware}
     return setup.write_training(out, facts, _curves(trainer.state.log_history))
 
 

@@ -30,6 +30,7 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
     from stillroom.train import setup
     from stillroom.train.bucketing import LengthBuckets
     from stillroom.train.encode import Encoder
+    from stillroom.train.quantization_aware import QuantizationAware, at_the_end
 
     options, tokenizer = recipe.sft, setup.load_tokenizer(base)
     encoder = Encoder(recipe, tokenizer)
@@ -82,7 +83,14 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
             f"sft.lora.target_modules: {options.lora.target_modules!r} names no layer of {recipe.base_model}. "
             "Write all-linear, or names such as q_proj and v_proj."
         ) from error
+    through = None
+    if recipe.train.quantization_aware:
+        aware = QuantizationAware(trainer.model, base, recipe.train.quantization_aware)
+        through = at_the_end(aware, recipe.train.quantization_aware_share)
+        trainer.add_callback(through)
     facts = setup.train(trainer, "train-sft", out)
+    if through is not None:
+        facts |= {"quantization_aware": recipe.train.quantization_aware, "rounded_from_step": through.begin}
     facts |= {"cut_samples": sum(s.cut for s in samples), "prefix_tokens": len(encoder.tokens(encoder.prompter.prefix))}
     return setup.write_training(out, facts, _curves(trainer.state.log_history))
 
