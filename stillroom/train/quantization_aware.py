@@ -192,7 +192,8 @@ class AdaptedLayer:
             if name is None:
                 merged = self.weight.original.float()
             else:
-                # PEFT's own product and sum, so that the merge at export gives the same bits.
+                # PEFT's own product and sum, so that the merge at export gives the same bits (a GPU's product may
+                # differ from the CPU's in the last one, most of which the rounding to 16 bit takes away).
                 merged = self.layer.get_delta_weight(name).cpu().add_(self.weight.original)
             self.weight.hold(merged)
         self.seen = seen
