@@ -1,0 +1,95 @@
+"""Write docs/benchmarks.md and its pictures from what the benchmarks left in benchmarks/results.
+
+python -m benchmarks.report
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from benchmarks.contest import OURS
+from stillroom.report.svg import Drawing
+
+RESULTS, DOCS = Path("benchmarks/results"), Path("docs")
+TITLES = {
+    "train_sft": ("Supervised fine-tuning", "samples"),
+    "train_dpo": ("Preference training (DPO)", "pairs"),
+}
+BAR, GAP, LEFT, WIDTH = 18, 14, 190, 760
+STYLE = Markup(
+    "<style>text{font:12.5px system-ui,sans-serif;fill:#3d3d3a}.head{font-weight:600}.ours{fill:#0f766e}"
+    ".peer{fill:#c9c5bb}@media(prefers-color-scheme:dark){text{fill:#e8e6df}.peer{fill:#5c5a55}.ours{fill:#2dd4bf}}</style>"
+)
+
+
+def main() -> None:
+    """Write the page; a benchmark without results is left out."""
+    parts = [
+        "# Benchmarks",
+        "Stillroom against stock TRL on the same rows in the same order: SmolLM2-135M, LoRA of rank 16 on all linear "
+        "layers, batches of 16 e-mails (DPO: 8 pairs) behind a prefix of as many tokens as the first column says. Each "
+        "contender trains in a process of its own, in turn, with nothing else running; its first step is not counted. "
+        "`make bench-train` makes these tables; this page is written by `python -m benchmarks.report`.",
+    ]
+    for name, (title, unit) in TITLES.items():
+        file = RESULTS / f"{name}.json"
+        if file.exists():
+            found = json.loads(file.read_text())
+            picture = DOCS / "images" / f"{name}.svg"
+            picture.write_text(_plot(name, title, unit, found["table"]) + "\n")
+            parts += [
+                f"## {title}",
+                found["machine"],
+                f"![{title}: {unit} a second](images/{name}.svg)",
+                _table(unit, found["table"]),
+            ]
+    (DOCS / "benchmarks.md").write_text("\n\n".join(parts) + "\n")
+
+
+def _by_shared(table: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    return {shared: [line for line in table if line["shared"] == shared] for shared in {x["shared"]: 0 for x in table}}
+
+
+def _table(unit: str, table: list[dict[str, Any]]) -> str:
+    lines = [
+        f"| Shared tokens | Contender | {unit.capitalize()}/s | Tokens/s | Peak memory | Last loss | Against it |",
+        "| ---: | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for shared, group in _by_shared(table).items():
+        ours = next(line for line in group if line["contender"] == OURS)
+        for line in group:
+            faster = ours["samples_per_second"] / line["samples_per_second"]
+            memory = ours["peak_mib"] / line["peak_mib"]
+            against = "" if line is ours else f"{faster:.1f}× as fast, {memory:.2f} of its memory"
+            lines.append(
+                f"| {shared} | {line['contender']} | {line['samples_per_second']:.2f} "
+                f"| {line['tokens_per_second']:.0f} | {line['peak_mib'] / 1024:.1f} GiB "
+                f"| {line['last_loss']:.4f} | {against} |"
+            )
+    return "\n".join(lines)
+
+
+def _plot(name: str, title: str, unit: str, table: list[dict[str, Any]]) -> str:
+    groups = _by_shared(table)
+    height = sum(26 + len(group) * (BAR + 4) + GAP for group in groups.values())
+    longest = max(line["samples_per_second"] for line in table)
+    drawing = Drawing(name, WIDTH, height, title, f"{unit} a second by contender and length of the shared prefix")
+    y = 0.0
+    for shared, group in groups.items():
+        drawing.text(0, y + 16, f"{shared} shared tokens, {unit} a second", "head")
+        y += 26
+        for line in group:
+            width = line["samples_per_second"] / longest * (WIDTH - LEFT - 60)
+            drawing.text(LEFT - 10, y + 13, line["contender"], anchor="end")
+            drawing.box(LEFT, y, width, BAR, "ours" if line["contender"] == OURS else "peer")
+            drawing.text(LEFT + width + 8, y + 13, f"{line['samples_per_second']:.2f}")
+            y += BAR + 4
+        y += GAP
+    svg = drawing.render().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return str(svg.replace("<title", STYLE + Markup("<title"), 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""DPO against stock TRL: same pairs, same loss; pairs a second and peak memory at several shared prefixes.
+
+    python -m benchmarks.train_dpo                    # the whole table, about an hour on two cores
+    python -m benchmarks.train_dpo --shared 300 --steps 1 --rounds 1
+
+The reference's log-probs are computed before the first step, by every contender, and are not counted. Each trains in a
+process of its own, contenders in turn, with nothing else running. The last line is the summary; the exit status is 1
+when a goal is missed.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contest
+from benchmarks.contender import TARGETS, Timed, arguments, load, result
+from benchmarks.mails import mails
+
+GOALS = {0: 4.0, 100: 4.0, 300: 4.0, 800: 4.0}
+"""Least speed-up over the best peer, by the number of shared tokens."""
+CONTENDERS = (contest.OURS, "trl-bf16", "trl-fp32")
+BATCH = 8
+
+
+def train(contender: str, shared: int, steps: int, out: Path) -> dict[str, Any]:
+    """Train `steps` counted steps as one contender; the rejected answer of a mail is the next mail's."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import set_seed
+    from trl import DPOConfig, DPOTrainer
+
+    from stillroom.train import setup
+
+    tokenizer, model, bf16 = load(contender)
+    made = mails(tokenizer, shared, BATCH * (steps + 1))
+    rows = [
+        {"prompt_ids": prompt, "chosen_ids": answer, "rejected_ids": made[place - 1][1]}
+        for place, (prompt, answer) in enumerate(made)
+    ]
+
+    class Trainer(Timed, DPOTrainer):
+        def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+            return dataset  # the pairs are token ids already
+
+        def _precompute_ref_logps(self, *args: Any, **kwargs: Any) -> Any:
+            if contender == contest.OURS and setup.prepare_model(self.model, bf16) is None:
+                raise SystemExit("The prefix-shared forward does not fit this model.")
+            return super()._precompute_ref_logps(*args, **kwargs)
+
+    set_seed(0)
+    trainer = Trainer(
+        model=model,
+        args=DPOConfig(**arguments(BATCH, steps, bf16, out), precompute_ref_log_probs=True),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        peft_config=LoraConfig(**TARGETS),
+    )
+    trainer.train()
+    tokens = sum(2 * len(row["prompt_ids"]) + len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in rows)
+    return result(trainer, BATCH, tokens * BATCH // len(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(contest.main(__doc__, "benchmarks.train_dpo", CONTENDERS, train, GOALS))
