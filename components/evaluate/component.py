@@ -33,10 +33,14 @@ def evaluate(
         base = resolve_base_model(spec.base_model)
         tuned = Path(adapter.path) if adapter is not None else None
 
+        # Trained through a rounding, the model is what that rounding makes of it.
+        through = spec.train.quantization_aware if tuned else None
+
         def build(to: Path) -> None:
-            write_gguf(base, tuned / "adapter" if tuned else None, to)
+            write_gguf(base, tuned / "adapter" if tuned else None, to, through)
             evaluate(spec, read_rows(rows / "test.jsonl"), Specialist(to / "model.gguf", spec), model, to)
 
         inputs = {"base": base, "data": rows} | ({"adapter": tuned} if tuned else {})
+        inputs |= {"format": through} if through else {}
         run_step(f"evaluate-{model}", out, spec, ("instruction", "output_schema", "serve"), inputs, build)
         log_scores(scores, out / "evaluation.json")

@@ -35,7 +35,7 @@ def gate(
         def build(to: Path) -> None:
             summarise(spec, folders, measured / "formats.json", to / "evaluation.json")
 
-        run_step("gate", out, spec, ("name", "output_schema", "dpo", "export", "gates"), inputs, build)
+        run_step("gate", out, spec, ("name", "output_schema", "dpo", "train", "export", "gates"), inputs, build)
         summary = read_json(out / "evaluation.json")
         log_scores(scores, folders[summary["chosen"]] / "evaluation.json")
         log_confusion(confusion, summary)

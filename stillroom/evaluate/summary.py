@@ -48,8 +48,9 @@ def summarise(recipe: Recipe, evaluations: dict[str, Path], formats: Path | None
 def _comparisons(recipe: Recipe, answers: dict[str, list[ScoredAnswer]], judged: str) -> dict[str, Interval | None]:
     """Paired differences between the stages, of exact match or, for free text, of token F1.
 
-    The model after DPO is measured as the 16-bit file. So `dpo_over_sft` also holds whatever conversion did to it, and
-    without DPO there is nothing to compare.
+    The model after DPO is measured as the file that training went through (see `train.quantization_aware`), else as the
+    16-bit one, and so is the one before. `dpo_over_sft` also holds whatever conversion did, and without DPO there is
+    nothing to compare.
     """
 
     def over(name: str | None, other: str, metric: str, unconstrained: bool = False) -> Interval | None:
@@ -58,7 +59,8 @@ def _comparisons(recipe: Recipe, answers: dict[str, list[ScoredAnswer]], judged:
         return paired(answers[name], answers[other], recipe, metric, "unconstrained" if unconstrained else None)
 
     quantised = [name for name in answers if name not in TRAINING_STAGES]
-    dpo = _reference(quantised) if recipe.dpo is not None else None
+    trained = recipe.train.quantization_aware or _reference(quantised)
+    dpo = trained if recipe.dpo is not None else None
     metric = headline_metric(recipe)
     schema_task = recipe.output_schema is not None
     return {

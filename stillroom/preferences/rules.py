@@ -116,12 +116,24 @@ def prose_around(answer: Any, schema: Schema | None, text: str, rng: random.Rand
 
 
 def value_not_in_text(answer: Any, schema: Schema, text: str, rng: random.Random) -> str | None:
-    """A valid answer in which something that the text says became something that it does not say."""
+    """A valid answer in which what the text says, or leaves open (null), became something that it does not say.
+
+    Half of the time what is left open comes first. A model's own wrong answers are mostly nulls that should be values:
+    with nothing against them, 16 steps of DPO taught a model to invent an organiser where the mail names none.
+    """
     known = text.casefold()
+    from_nothing = PLAUSIBLE_HAN if HAN.search(text) else PLAUSIBLE
 
     def changes(value: Any) -> Iterator[Any]:
-        for place, inner in _shuffled(_walk(value), rng):
-            if isinstance(inner, str) and inner.strip() and inner.casefold() in known:
+        places = _shuffled(_walk(value), rng)
+        if rng.random() < 0.5:
+            places.sort(key=lambda found: found[1] is not None)
+        for place, inner in places:
+            if inner is None:
+                for other in _shuffled(from_nothing, rng):
+                    if other.casefold() not in known:
+                        yield _with(value, place, other)
+            elif isinstance(inner, str) and inner.strip() and inner.casefold() in known:
                 for other in _invented(inner, rng):
                     if other.casefold() not in known:
                         yield _with(value, place, other)
