@@ -40,7 +40,10 @@ def evaluate(
             write_gguf(base, tuned / "adapter" if tuned else None, to, through)
             evaluate(spec, read_rows(rows / "test.jsonl"), Specialist(to / "model.gguf", spec), model, to)
 
-        inputs = {"base": base, "data": rows} | ({"adapter": tuned} if tuned else {})
-        inputs |= {"format": through} if through else {}
+        inputs: dict[str, Path | str] = {"base": base, "data": rows}
+        if tuned is not None:
+            inputs["adapter"] = tuned
+        if through is not None:
+            inputs["format"] = through
         run_step(f"evaluate-{model}", out, spec, ("instruction", "output_schema", "serve"), inputs, build)
         log_scores(scores, out / "evaluation.json")
