@@ -42,6 +42,7 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
         )
 
     decision = _decision_tokens(recipe, encoder)
+    mean = _mean_weight([len(sample.completion) for sample in samples], decision, options.decision_weight)
 
     class BucketedSFTTrainer(SFTTrainer):
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBuckets:
@@ -51,7 +52,7 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
 
         def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
             return super().compute_loss(
-                partial(_decision_first, model, decision, options.decision_weight), *args, **kwargs
+                partial(_decision_first, model, decision, options.decision_weight, mean), *args, **kwargs
             )
 
     set_seed(options.seed)
@@ -104,15 +105,20 @@ def _decision_tokens(recipe: Recipe, encoder: "Encoder") -> int:
     return max((len(encoder.tokens(beginning)) for beginning in beginnings), default=0)
 
 
-def _decision_first(model: Any, tokens: int, weight: float, **inputs: Any) -> Any:
-    """A model's output with the first `tokens` log-probs of each answer weighted; the mean weight stays 1.
+def _mean_weight(answers: list[int], tokens: int, weight: float) -> float:
+    """The mean over all tokens of answers of so many tokens each, where the first `tokens` of each weigh `weight`."""
+    return 1 + (weight - 1) * sum(min(length, tokens) for length in answers) / sum(answers)
 
-    The class decides all that follows, and is one token among dozens.
+
+def _decision_first(model: Any, tokens: int, weight: float, mean: float, **inputs: Any) -> Any:
+    """A model's output with the first `tokens` log-probs of each answer weighted, all divided by the mean weight.
+
+    The class decides all that follows, and is one token among dozens. The mean is that of the whole training data and
+    not of the batch: so a row counts the same in whatever portions a batch is computed.
     """
     output = model(**inputs)
     mask = output.label_mask
-    weights = mask * (1 + (weight - 1) * (mask.cumsum(1) <= tokens))
-    output.log_probs = output.log_probs * weights * mask.sum() / weights.sum().clamp(min=1)
+    output.log_probs = output.log_probs * (mask * (1 + (weight - 1) * (mask.cumsum(1) <= tokens)) / mean)
     return output
 
 
