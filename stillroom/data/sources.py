@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from stillroom.data.documents.reader import DocumentsReader
 from stillroom.data.huggingface import HuggingFaceReader
 from stillroom.data.mailbox_sources import MailReader
 from stillroom.data.reading import Reader, Rejected
@@ -13,6 +14,7 @@ from stillroom.data.spam_assassin import SpamAssassinReader
 from stillroom.data.tabular import TabularReader
 from stillroom.errors import UserError
 from stillroom.recipe.model import (
+    DocumentsSource,
     EventMailSource,
     HuggingFaceSource,
     MailSource,
@@ -80,6 +82,8 @@ def _reader(source: Source, base: Path, name: str, seed: int) -> Reader:
             return TabularReader(source, base, name, seed)
         case MailSource():
             return MailReader(source, base, name, seed)
+        case DocumentsSource():
+            return DocumentsReader(source, base, name, seed)
         case HuggingFaceSource():
             return HuggingFaceReader(source, base, name, seed)
         case SpamAssassinSource():

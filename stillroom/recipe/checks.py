@@ -18,6 +18,7 @@ Raw = dict[str, Any]
 _SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 _ANSWERS = ("spam", "no_event")
 _MAIL = ("mbox", "maildir", "eml")
+_ONE_LABEL = (*_MAIL, "documents")  # kinds whose `label` is the answer for all that they give
 _TABULAR = ("csv", "jsonl", "parquet")
 
 
@@ -139,6 +140,16 @@ def _order(raw: Raw) -> Iterator[Finding]:
         if isinstance(small, int) and isinstance(large, int) and small >= large:
             place = low if _at(raw, low) is not None else high
             yield Finding(place, f"{low[-1]} ({small}) must be less than {high[-1]} ({large})")
+    for index, source in _each_source(raw):
+        size, overlap = (
+            source.get(key, default) for key, default in (("chunk_characters", 2000), ("chunk_overlap", 200))
+        )
+        if isinstance(size, int) and isinstance(overlap, int) and 2 * overlap >= size:
+            key = "chunk_overlap" if "chunk_overlap" in source else "chunk_characters"
+            yield Finding(
+                ("data", "sources", index, key),
+                f"chunk_overlap ({overlap}) must be less than half of chunk_characters ({size})",
+            )
 
 
 def _quantization_aware(raw: Raw) -> Iterator[Finding]:
@@ -176,7 +187,7 @@ def _labels(raw: Raw) -> Iterator[Finding]:
     sources = list(_each_source(raw))
     unlabelled = [
         (source.get("kind") in (*_TABULAR, "huggingface") and source.get("label", "") is None)
-        or (source.get("kind") in _MAIL and source.get("label") is None)
+        or (source.get("kind") in _ONE_LABEL and source.get("label") is None)
         for _, source in sources
     ]
     if sources and all(unlabelled):
@@ -192,8 +203,8 @@ def _source_path(place: Place, kind: Any, path: str) -> Iterator[Finding]:
             yield Finding(place, f"no such folder: {path}")
         elif not here.is_absolute() and not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", path):
             yield Finding(place, f"'{path}' is neither a folder nor a Hugging Face id like 'org/name'")
-    elif kind in (*_TABULAR, *_MAIL):
-        wanted = {"maildir": "folder", "eml": "file or folder"}.get(kind, "file")
+    elif kind in (*_TABULAR, *_ONE_LABEL):
+        wanted = {"maildir": "folder", "eml": "file or folder", "documents": "file or folder"}.get(kind, "file")
         if not here.exists():
             yield Finding(place, f"no such {wanted}: {path}")
         elif wanted == "file" and here.is_dir():
@@ -206,7 +217,7 @@ def _answers(raw: Raw, schema: Raw | None) -> Iterator[Finding]:
     """Answers that the recipe itself gives must be answers of its task."""
     answers: list[tuple[Place, Any]] = []
     for index, source in _each_source(raw):
-        names = ("label",) if source.get("kind") in _MAIL else _ANSWERS
+        names = ("label",) if source.get("kind") in _ONE_LABEL else _ANSWERS
         answers += [
             (("data", "sources", index, name), source[name])
             for name in names

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -53,6 +53,23 @@ class MailSource(Section):
     )
 
 
+class DocumentsSource(Section):
+    """Files (PDF, DOCX, PPTX, XLSX, HTML, Markdown, text, .eml) in chunks that know their file, page and place."""
+
+    kind: Literal["documents"]
+    path: str = Field(description="A file, or a folder that is read at any depth.")
+    label: Any = Field(None, description="The answer that holds for every chunk of this source, if there is one.")
+    chunk_characters: Annotated[int, Field(ge=100)] = Field(2000, description="A chunk has at most so many characters.")
+    chunk_overlap: NonNegativeInt = Field(200, description="What neighbours of one section share, at most.")
+    ocr: bool = Field(
+        True, description="Read pages without a text layer by OCR, if `stillroom[documents]` is installed."
+    )
+    sample: PositiveInt | None = Field(None, description="Take this many chunks, drawn with the data seed.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL); chunks whose id they hold are skipped."
+    )
+
+
 class HuggingFaceSource(Section):
     """A data set by its Hugging Face id, or a folder that `datasets` reads."""
 
@@ -96,7 +113,8 @@ class EventMailSource(Section):
 
 
 Source = Annotated[
-    TabularSource | MailSource | HuggingFaceSource | SpamAssassinSource | EventMailSource, Field(discriminator="kind")
+    TabularSource | MailSource | DocumentsSource | HuggingFaceSource | SpamAssassinSource | EventMailSource,
+    Field(discriminator="kind"),
 ]
 
 

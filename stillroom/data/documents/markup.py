@@ -1,0 +1,111 @@
+"""HTML pages: the words that a reader sees, and the places of the headings."""
+
+from pathlib import Path
+from typing import Any
+
+from stillroom.data.documents.document import Document, Heading, UnreadableDocumentError, printable
+from stillroom.data.documents.plain import LARGEST_TEXT, decode
+
+_UNREAD = ("script", "style", "noscript", "template", "svg", "iframe", "object", "form", "button", "nav", "footer")
+"""Elements that are no text of the page: programs, and what every page of a site repeats."""
+_BLOCKS = ("summary", "details", "figcaption", "section", "article", "main", "aside", "dt", "dd")
+
+
+def read_html(path: Path, file: str) -> Document:
+    """A page from a file; its encoding is what the page declares, else as for text files."""
+    size = path.stat().st_size
+    if size > LARGEST_TEXT:
+        raise UnreadableDocumentError(
+            "file too large",
+            f"{size / 1e6:,.0f} MB; at most {LARGEST_TEXT / 1e6:,.0f} MB of one page are read. Split it",
+        )
+    return document_of(path.read_bytes(), file)
+
+
+def document_of(data: bytes, file: str, charset: str | None = None) -> Document:
+    """A page from its bytes; `charset` is what the server declared. Scripts are neither run nor kept."""
+    tree, notes = parse(data, file, charset)
+    return document_of_tree(tree, file, notes)
+
+
+def parse(data: bytes, file: str, charset: str | None = None) -> tuple[Any, tuple[str, ...]]:
+    """The tree of a page, None for an empty one, and what there is to say about its encoding."""
+    from lxml import html
+
+    text, notes = _declared(data, file, charset)
+    if not text.strip():
+        return None, notes
+    # A text that declares an encoding is refused by lxml, so bytes go in, whose encoding is then certain.
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    try:
+        return html.document_fromstring(text.encode("utf-8", "replace"), parser=parser), notes
+    except (ValueError, AssertionError) as error:  # lxml.etree.ParserError is a ValueError by another name
+        raise UnreadableDocumentError("broken document", f"not HTML: {error}") from error
+
+
+def document_of_tree(tree: Any, file: str, notes: tuple[str, ...] = ()) -> Document:
+    """The text of a parsed page. The tree is changed: what is no text is taken out."""
+    if tree is None:
+        return Document(file, "", notes=notes)
+    from inscriptis.html_engine import Inscriptis
+    from inscriptis.model.config import ParserConfig
+
+    for element in list(tree.iter(*_UNREAD)):
+        _drop(element)
+    config = ParserConfig(css=_css(), annotation_rules={f"h{level}": [str(level)] for level in range(1, 7)})
+    try:
+        laid_out = Inscriptis(_main(tree), config)
+        text = str(laid_out.get_text())
+        marks = [(note.start, note.end, int(note.metadata)) for note in laid_out.get_annotations()]
+    except (ValueError, AttributeError, KeyError, IndexError, RecursionError, AssertionError) as error:
+        # inscriptis cannot lay out some nested tables; the bare words are still worth having.
+        bare = printable(str(tree.text_content()))
+        return Document(file, bare, notes=(*notes, f"{file} could not be laid out ({type(error).__name__})."))
+    shown = printable(text)
+    if shown != text:  # the places would be off by what was taken out
+        return Document(file, shown, notes=notes)
+    headings = []
+    for start, end, level in sorted(marks):
+        title = " ".join(text[start:end].split())
+        if title:
+            headings.append(Heading(level, title, start + len(text[start:end]) - len(text[start:end].lstrip())))
+    return Document(file, text, headings=tuple(headings), notes=notes)
+
+
+def _declared(data: bytes, file: str, charset: str | None) -> tuple[str, tuple[str, ...]]:
+    import codecs
+    import re
+
+    found = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w.:-]+)", data[:4096], re.IGNORECASE)
+    for name in (charset, found.group(1).decode("ascii") if found else None):
+        try:
+            if name and b"\0" not in data:
+                # Browsers read Latin-1 and ASCII as the larger Windows-1252.
+                western = codecs.lookup(name).name in ("iso8859-1", "ascii")
+                return printable(data.decode("cp1252" if western else name)), ()
+        except (UnicodeError, LookupError):
+            continue
+    return decode(data, file)
+
+
+def _main(tree: Any) -> Any:
+    """The part that is about the page's matter, where the page says which it is."""
+    for path in ("//main", "//*[@role='main']", "//article"):
+        found = tree.xpath(path)
+        if len(found) == 1 and len(found[0].text_content().strip()) > 100:
+            return found[0]
+    return tree
+
+
+def _css() -> dict[str, Any]:
+    from inscriptis.css_profiles import CSS_PROFILES
+    from inscriptis.html_properties import Display
+    from inscriptis.model.html_element import HtmlElement
+
+    css = dict(CSS_PROFILES["strict"])
+    return css | {name: HtmlElement(display=Display.block) for name in _BLOCKS if name not in css}
+
+
+def _drop(element: Any) -> None:
+    if element.getparent() is not None:
+        element.drop_tree()

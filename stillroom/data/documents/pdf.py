@@ -1,0 +1,122 @@
+"""PDF files: their text layer, and OCR for pages that have none."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from stillroom.data.documents.document import Builder, Document, UnreadableDocumentError
+from stillroom.data.documents.ocr import Ocr
+
+MOST_PAGES = 5000
+"""Pages of one file that are read; the rest is said to be left out."""
+_HYPHEN = re.compile("[\ufffe\u00ad](?:\r?\n)?")
+"""How PDFium marks a word that a line's end parted."""
+
+
+def read_pdf(path: Path, file: str, ocr: Ocr | None = None) -> Document:
+    """The pages' text in reading order, as far as the file says it, with the bookmarks as headings.
+
+    `ocr` reads the pages without a text layer; without it they are named in the notes. Raises UnreadableDocumentError
+    for a file that is broken, or locked by a password, or has no text at all.
+    """
+    import pypdfium2
+
+    try:
+        pdf = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        raise _unreadable(str(error)) from error
+    try:
+        return _document(pdf, file, ocr)
+    except pypdfium2.PdfiumError as error:
+        raise UnreadableDocumentError("broken document", str(error)) from error
+    finally:
+        pdf.close()
+
+
+def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
+    count = len(pdf)
+    texts, read_by_ocr, silent = list[str](), list[int](), list[int]()
+    for index in range(min(count, MOST_PAGES)):
+        page = pdf[index]
+        text = _text(page)
+        if not text.strip() and _has_content(page):
+            if ocr is not None:
+                text = ocr.page(page)
+                read_by_ocr.append(index + 1)
+            if not text.strip():
+                silent.append(index + 1)
+        texts.append(text)
+        page.close()
+    if not any(text.strip() for text in texts):
+        advice = "OCR found none either" if ocr else "install OCR for scanned pages: pip install 'stillroom[documents]'"
+        raise UnreadableDocumentError("no text", f"none of its {count} pages has a text layer; {advice}")
+    builder = Builder(file)
+    marks = _bookmarks(pdf)
+    for index, text in enumerate(texts):
+        builder.page()
+        _add_page(builder, text, marks.get(index, []))
+    if read_by_ocr:
+        builder.notes.append(f"{file}: pages read by OCR: {_listed(read_by_ocr)}.")
+    if silent:
+        builder.notes.append(f"{file}: pages without any text: {_listed(silent)}.")
+    if count > MOST_PAGES:
+        builder.notes.append(f"{file}: only the first {MOST_PAGES:,} of {count:,} pages were read.")
+    return builder.document()
+
+
+def _text(page: Any) -> str:
+    textpage = page.get_textpage()
+    try:
+        return _HYPHEN.sub("", str(textpage.get_text_range()))
+    finally:
+        textpage.close()
+
+
+def _has_content(page: Any) -> bool:
+    return next(iter(page.get_objects(max_depth=2)), None) is not None
+
+
+def _bookmarks(pdf: Any) -> dict[int, list[tuple[int, str]]]:
+    """The outline's entries as (level, title), by the index of their page."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for mark in pdf.get_toc(max_depth=6):
+        target = mark.get_dest()
+        index = target.get_index() if target else None
+        title = " ".join(mark.get_title().split())
+        if index is not None and title:
+            found.setdefault(index, []).append((mark.level + 1, title))
+    return found
+
+
+def _add_page(builder: Builder, text: str, marks: list[tuple[int, str]]) -> None:
+    """Put a page down; a bookmark whose words stand on a line of their own becomes a heading there."""
+    lines = text.splitlines()
+    block: list[str] = []
+    for line in lines:
+        said = " ".join(line.split())
+        mark = next((mark for mark in marks if _same(mark[1], said)), None)
+        if mark is None:
+            block.append(line)
+            continue
+        marks = [other for other in marks if other is not mark]
+        builder.block("\n".join(block))
+        block = []
+        builder.heading(mark[0], said)
+    builder.block("\n".join(block))
+
+
+def _same(title: str, line: str) -> bool:
+    """Whether the line is the bookmark's title, with or without a number before it."""
+    return title.casefold() in (line.casefold(), line.casefold().lstrip("0123456789. "))
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
+
+
+def _unreadable(said: str) -> UnreadableDocumentError:
+    if "password" in said.lower():
+        return UnreadableDocumentError("encrypted document", "it is locked by a password; save it without one")
+    return UnreadableDocumentError(
+        "broken document", "not a PDF that can be opened; open and save it anew, or export it again"
+    )

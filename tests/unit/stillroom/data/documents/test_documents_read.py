@@ -1,0 +1,182 @@
+import tracemalloc
+from pathlib import Path
+
+import made_documents as made
+import pytest
+
+from stillroom.data.documents import plain
+from stillroom.data.documents.document import Document, UnreadableDocumentError
+from stillroom.data.documents.read import READERS, read_document
+
+for library in ("docx", "openpyxl", "pptx", "pypdfium2", "reportlab"):
+    pytest.importorskip(library, reason=f"{library} is not installed: pip install -e '.[data,dev]'")
+
+
+def titles(document: Document) -> list[tuple[int, str]]:
+    for heading in document.headings:
+        line = document.text[heading.start :].partition("\n")[0]
+        assert heading.title in line.lstrip("# ") or line.startswith("#"), line
+    return [(heading.level, heading.title) for heading in document.headings]
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(UnreadableDocumentError) as caught:
+        read_document(path, path.name)
+    return str(caught.value)
+
+
+def test_pdf_pages_and_bookmarks(tmp_path: Path) -> None:
+    path = made.pdf(tmp_path / "a.pdf", ["Leave\nThirty days.", "Illness\nCall before nine."], bookmarks={"Illness": 1})
+    document = read_document(path, "a.pdf")
+    place = document.text.index("Call before nine.")
+    assert (document.page_at(0), document.page_at(place)) == (1, 2)
+    assert titles(document) == [(1, "Illness")]
+
+
+def test_docx_keeps_order_headings_lists_and_tables(tmp_path: Path) -> None:
+    document = read_document(made.docx(tmp_path / "a.docx"), "a.docx")
+    assert titles(document) == [(1, "Staff handbook"), (1, "Leave"), (2, "Illness")]
+    said = ["thirty days of leave", "- in writing", "Grade | Days\nSenior | 32", "Call before nine."]
+    assert sorted(document.text.index(words) for words in said) == [document.text.index(words) for words in said]
+    assert document.page_at(0) is None
+
+
+def test_pptx_slides_are_pages(tmp_path: Path) -> None:
+    document = read_document(made.pptx(tmp_path / "a.pptx"), "a.pptx")
+    assert titles(document) == [(1, "Goals"), (1, "Means")]
+    assert document.page_at(document.text.index("Hire two people")) == 2
+    assert "Notes: Say more on means." in document.text
+
+
+def test_xlsx_rows_name_their_columns(tmp_path: Path) -> None:
+    document = read_document(made.xlsx(tmp_path / "a.xlsx"), "a.xlsx")
+    assert "Item: Bolt | Price: 1.5 | Since: 2026-01-02\nItem: Nut | Price: 2\n" in document.text
+    assert document.page_at(document.text.index("in euros")) == 2
+    assert titles(document) == [(1, "Prices"), (1, "Notes")]
+
+
+PAGE = """<!doctype html><html><head><title>t</title><style>p{color:red}</style></head><body>
+<nav>Home Products</nav><script>alert('smuggled')</script><h1>Shipping &amp; returns</h1>
+<p onclick="steal()">We send within two&nbsp;days.</p><template>hidden</template>
+<h2>Costs</h2><table><tr><td>Parcel</td><td>4 euros</td></tr></table>
+<details><summary>May I return it?</summary>Yes, for a month.</details><footer>Imprint</footer></body></html>"""
+
+
+def test_html_without_scripts_and_menus(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(PAGE)
+    document = read_document(tmp_path / "a.html", "a.html")
+    assert titles(document) == [(1, "Shipping & returns"), (2, "Costs")]
+    assert "We send within two" in document.text and "Parcel" in document.text
+    assert "May I return it?\nYes, for a month." in document.text
+    for word in ("smuggled", "steal", "hidden", "color", "Home", "Imprint"):
+        assert word not in document.text
+
+
+def test_html_in_the_encoding_it_declares(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_bytes('<meta charset="iso-8859-1"><h1>Grüße – für Sie</h1>'.encode("cp1252"))
+    assert read_document(tmp_path / "a.html", "a").text.strip() == "Grüße – für Sie"
+    (tmp_path / "b.html").write_bytes('<meta charset="gb2312"><p>请假规定如下</p>'.encode("gb18030"))
+    assert read_document(tmp_path / "b.html", "b").text.strip() == "请假规定如下"
+
+
+def test_markdown_headings_outside_of_code_and_front_matter(tmp_path: Path) -> None:
+    text = "---\ntitle: x\n---\n# The *data* step\n\n```sh\n# no heading\n```\n\nUnderlined\n---\nmore\n"
+    (tmp_path / "a.md").write_text(text)
+    document = read_document(tmp_path / "a.md", "a.md")
+    assert document.text == text
+    assert [(h.level, h.title, text[h.start : h.start + 3]) for h in document.headings] == [
+        (1, "The data step", "# T"),
+        (2, "Underlined", "Und"),
+    ]
+
+
+def test_mail_is_a_document(tmp_path: Path) -> None:
+    (tmp_path / "a.eml").write_bytes(b"From: a@example.org\nSubject: Tea\n\nAt four.\n")
+    assert read_document(tmp_path / "a.eml", "a.eml").text.endswith("Subject: Tea\n\nAt four.")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32", "cp1252"])
+def test_text_of_other_encodings(tmp_path: Path, encoding: str) -> None:
+    text = "Die Prüfung der Geräte erfolgt jährlich; größere Mängel müssen sofort gemeldet werden. " * 4
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    document = read_document(tmp_path / "a.txt", "a.txt")
+    assert document.text.strip() == text.strip()
+    assert bool(document.notes) == (encoding == "cp1252")
+    assert all("is not UTF-8; it was read as" in note for note in document.notes)
+
+
+def test_locked_pdf(tmp_path: Path) -> None:
+    path = made.pdf(tmp_path / "a.pdf", ["secret"], password="x")
+    assert refused(path) == "encrypted document: it is locked by a password; save it without one"
+
+
+@pytest.mark.parametrize("suffix", [".pdf", ".docx", ".pptx", ".xlsx"])
+@pytest.mark.parametrize("damage", ["noise", "truncated", "foreign"])
+def test_broken_files(tmp_path: Path, suffix: str, damage: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    if damage == "noise":
+        path.write_bytes(b"no such thing \x00\xff" * 50)
+    elif damage == "truncated":
+        whole = made.pdf(path, ["x"]) if suffix == ".pdf" else getattr(made, suffix[1:])(path)
+        data = whole.read_bytes()
+        path.write_bytes(data[: len(data) // 3] if suffix != ".pdf" else data[:200])
+    else:
+        made.xlsx(path) if suffix != ".xlsx" else made.docx(path)
+    assert refused(path).startswith("broken document: not a")
+
+
+def test_locked_office_file(tmp_path: Path) -> None:
+    (tmp_path / "a.docx").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 512)
+    assert "encrypted document: it is locked by a password, or in the format of Office 2003" in refused(
+        tmp_path / "a.docx"
+    )
+
+
+def test_zip_bomb_is_not_opened(tmp_path: Path) -> None:
+    tracemalloc.start()
+    said = refused(made.zip_bomb(tmp_path / "a.docx"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert said.startswith("zip bomb: ") and "would unpack to 200,000,008; it was not opened" in said
+    assert peak < 20e6
+
+
+def test_nul_bytes_and_undecodable_ones(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"some text\0 and more")
+    assert "NUL bytes: the first at byte 9: a binary file" in refused(tmp_path / "a.txt")
+    (tmp_path / "b.txt").write_bytes(bytes(range(1, 256)) * 3)
+    assert "undecodable bytes: neither UTF-8 nor any usual encoding; save it as UTF-8" in refused(tmp_path / "b.txt")
+    (tmp_path / "c.txt").write_bytes(b"\xff\xfeab\xd8")
+    assert "undecodable bytes: not utf-16 as its first bytes say" in refused(tmp_path / "c.txt")
+
+
+def test_a_line_of_two_gigabytes_is_refused_unread(tmp_path: Path) -> None:
+    for name in ("a.txt", "a.md", "a.html"):
+        with (tmp_path / name).open("wb") as stream:
+            stream.truncate(2 * 10**9)  # a hole: it takes no room on the disk
+        tracemalloc.start()
+        said = refused(tmp_path / name)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert "file too large: 2,000 MB; at most" in said and "Split it" in said
+        assert peak < 10e6
+    assert plain.LARGEST_TEXT < 100e6
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in READERS if suffix != ".eml"])
+def test_empty_files(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").touch()
+    assert refused(tmp_path / f"a{suffix}") == "empty document: the file has no bytes"
+
+
+def test_documents_without_text(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<script>x</script>")
+    (tmp_path / "a.txt").write_text(" \n ")
+    made.pdf(tmp_path / "a.pdf", [""])
+    assert refused(tmp_path / "a.html") == refused(tmp_path / "a.txt") == "empty document: it holds no text"
+    assert "no text: none of its 1 pages has a text layer" in refused(tmp_path / "a.pdf")
+
+
+def test_a_scan_without_ocr_says_what_to_install(tmp_path: Path) -> None:
+    said = refused(made.scanned_pdf(tmp_path / "a.pdf", "Opening hours"))
+    assert said.endswith("install OCR for scanned pages: pip install 'stillroom[documents]'")
