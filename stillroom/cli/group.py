@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("stillroom.cli.recipe:new", "Write a commented recipe to start from."),
     "check": ("stillroom.cli.recipe:check", "Report every fault of a recipe at once."),
     "schema": ("stillroom.cli.recipe:schema", "Print the JSON Schema of recipes, for editors."),
+    "annotate": ("stillroom.cli.teacher:annotate", "Let a teacher label texts, by votes."),
     "runs": ("stillroom.cli.runs:runs", "List the runs: when, how good, and whether the model passed."),
     "compare": ("stillroom.cli.runs:compare", "Compare the chosen models of two runs."),
     "report": ("stillroom.cli.runs:report", "Print where the report of a run lies."),

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from stillroom.recipe.faults import Finding, Place, suggest
 from stillroom.recipe.model import PACKAGED_MODELS, Export, QuantisedFormat, RejectionRule
 from stillroom.recipe.schema import date_fields, fields, free_text_fields, unsupported, validate
+from stillroom.recipe.teacher_checks import check_teacher
 
 Raw = dict[str, Any]
 _SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -34,6 +35,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from _order(raw)
     yield from _quantization_aware(raw)
     yield from _labels(raw)
+    yield from check_teacher(raw)
     if sources_must_exist:
         yield from _sources(raw)
     if not bad_schema:

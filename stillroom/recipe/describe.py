@@ -39,6 +39,7 @@ def _sections(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
         kinds = kind.get("enum") or [kind["const"]]
         yield f"data.sources[] of kind {', '.join(kinds)}", mapping
     yield from (("data.labelling", "Labelling"), ("data.cleaning", "Cleaning"), ("data.split", "Split"))
+    yield from (("teacher", "Teacher"), ("teacher.prices.MODEL", "Price"), ("teacher.budget", "TeacherBudget"))
     yield from (("sft", "Sft"), ("sft.lora", "LoraOptions"), ("dpo", "Dpo"))
     yield from (("train", "Training"), ("export", "Export"), ("gates", "Gates"), ("serve", "Serve"))
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from stillroom.recipe.faults import Finding, Place, suggest
-from stillroom.recipe.model import Recipe, Section
+from stillroom.recipe.model import Recipe
+from stillroom.recipe.section import Section
 
 _BOUNDS = {
     "greater_than": ("more than", "gt"),

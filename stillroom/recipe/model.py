@@ -2,7 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from stillroom.recipe.section import Section
+from stillroom.recipe.teacher import Teacher
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -21,12 +24,6 @@ RejectionRule = Literal[
 ]
 PACKAGED_MODELS = ("smollm2-135m-instruct",)  # weights that come with a Python package, so no hub is needed
 Lora = Annotated[PositiveInt, Field(le=256)]
-
-
-class Section(BaseModel):
-    """A part of the recipe; an unknown key in it is a fault, and so is a value that would have to be converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class TabularSource(Section):
@@ -265,6 +262,7 @@ class Recipe(Section):
         None, description="JSON Schema of the answer. Without one the task is free text."
     )
     data: Data = Field(description="Where the examples come from and how they are cleaned and split.")
+    teacher: Teacher = Field(Teacher(), description="The model that writes and judges data, where it is asked to.")
     sft: Sft = Field(Sft(), description="Supervised fine-tuning on the gold answers.")
     dpo: Dpo | None = Field(Dpo(), description="null trains without preferences.")
     train: Training = Field(Training(), description="How both are trained.")

@@ -1,0 +1,66 @@
+"""What can be wrong with the teacher beside types and bounds. No message repeats a value that may be a secret."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from stillroom.recipe.faults import Finding
+from stillroom.recipe.model import PACKAGED_MODELS
+from stillroom.recipe.teacher import PACKAGED_ENDPOINT
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+def check_teacher(raw: dict[str, Any]) -> Iterator[Finding]:
+    """The endpoint's address, the names of the keys, and prices for a budget in money."""
+    teacher = raw.get("teacher")
+    if not isinstance(teacher, dict):
+        return
+    url = teacher.get("base_url", PACKAGED_ENDPOINT)
+    if isinstance(url, str):
+        yield from _address(url, teacher)
+    names = teacher.get("keys_env")
+    for index, name in enumerate(names if isinstance(names, list) else []):
+        if isinstance(name, str) and not _VARIABLE.fullmatch(name):
+            message = (
+                "is no variable's name (it is not shown, for it may be a key); write the name of an environment "
+                "variable, such as TEACHER_KEY, and keep the key itself out of the recipe"
+            )
+            yield Finding(("teacher", "keys_env", index), message)
+    yield from _prices(teacher)
+
+
+def _address(url: str, teacher: dict[str, Any]) -> Iterator[Finding]:
+    place = ("teacher", "base_url")
+    if url == PACKAGED_ENDPOINT:
+        model = teacher.get("model", PACKAGED_MODELS[0])
+        if isinstance(model, str) and model not in PACKAGED_MODELS:
+            message = f"the packaged teacher is {', '.join(PACKAGED_MODELS)}; for another model write its base_url too"
+            yield Finding(("teacher", "model"), message)
+        return
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.username or parts.password or parts.query:
+        yield Finding(place, "holds a user, a password or a query, which may be secret; put keys into keys_env")
+    elif parts.scheme not in ("http", "https") or not host:
+        message = "must be `packaged` or an address such as https://host/v1"
+        yield Finding(place, message if "@" in url else f"{message}, not '{url}'")
+    elif parts.path.rstrip("/").endswith(("/completions", "/responses")):
+        yield Finding(place, "ends too late; write it up to /v1, without /chat/completions")
+    if "model" not in teacher:
+        yield Finding(place, "names an endpoint without its model; write teacher.model beside it", of_key=True)
+
+
+def _prices(teacher: dict[str, Any]) -> Iterator[Finding]:
+    budget, prices = teacher.get("budget"), teacher.get("prices", {})
+    if not isinstance(budget, dict) or budget.get("money") is None or not isinstance(prices, dict):
+        return
+    used = [teacher.get("model", PACKAGED_MODELS[0]), teacher.get("judge_model")]
+    for model in used:
+        if isinstance(model, str) and model not in prices:
+            message = f"money is counted by prices, and '{model}' has none; write teacher.prices for it"
+            yield Finding(("teacher", "budget", "money"), message)

@@ -1,0 +1,175 @@
+"""Answers as values: under a JSON Schema, checked, and asked for again with the fault told."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stillroom.errors import UserError
+from stillroom.recipe.schema import validate
+from stillroom.teacher.client import Client, NoAnswer
+from stillroom.teacher.endpoint import Request
+
+HOPELESS = 20
+"""Items in a row from the first on without one good answer: to go on would spend the budget on nothing."""
+
+_SHOWN = 2000
+"""Characters of a wrong answer that are shown to the teacher again."""
+
+Messages = Sequence[tuple[str, str]]
+Check = Callable[[Any], str]
+"""What is wrong with a value beyond the schema; empty when nothing is."""
+
+
+class TeacherIsWrong(UserError):
+    """The teacher has not given one usable answer."""
+
+
+def ask_json(
+    client: Client,
+    purpose: str,
+    messages: Messages,
+    schema: dict[str, Any],
+    *,
+    check: Check = lambda value: "",
+    temperature: float | None = None,
+    sample: int = 0,
+    model: str | None = None,
+) -> Any:
+    """The teacher's answer as a value of the schema.
+
+    The schema goes along with the request where the endpoint takes it. An answer that is not JSON, breaks the schema or
+    fails `check` is asked for again, with the fault told. Raises NoAnswer with the last fault after the recipe's tries.
+    """
+
+    def read(text: str) -> Any:
+        value = read_json(text)
+        faults = validate(schema, value)
+        if faults:
+            raise ValueError("; ".join(faults[:3]))
+        if fault := check(value):
+            raise ValueError(fault)
+        return value
+
+    again = "Answer again, with nothing but JSON that follows the schema."
+    return _ask(client, purpose, messages, schema, read, again, temperature, sample, model)
+
+
+def ask_text(
+    client: Client,
+    purpose: str,
+    messages: Messages,
+    *,
+    check: Check = lambda value: "",
+    temperature: float | None = None,
+    sample: int = 0,
+) -> str:
+    """The teacher's answer as plain text that is not empty and passes `check`. Raises NoAnswer as `ask_json` does."""
+
+    def read(text: str) -> str:
+        text = _without_thoughts(text).strip()
+        fault = check(text) if text else "the answer is empty"
+        if fault:
+            raise ValueError(fault)
+        return text
+
+    again = "Answer again, with nothing but the text that was asked for."
+    return str(_ask(client, purpose, messages, None, read, again, temperature, sample, None))
+
+
+def _ask(
+    client: Client,
+    purpose: str,
+    messages: Messages,
+    schema: dict[str, Any] | None,
+    read: Callable[[str], Any],
+    again: str,
+    temperature: float | None,
+    sample: int,
+    model: str | None,
+) -> Any:
+    teacher = client.teacher
+    conversation, fault = tuple(messages), ""
+    for attempt in range(teacher.tries):
+        request = Request(
+            purpose,
+            model or teacher.model,
+            conversation,
+            teacher.max_answer_tokens,
+            teacher.temperature if temperature is None else temperature,
+            schema,
+            sample * teacher.tries + attempt,
+        )
+        reply = client.ask(request)
+        try:
+            return read(reply.text)
+        except ValueError as error:
+            fault = " ".join(str(error).split())[:300]
+        if reply.finish == "length":
+            fault = f"the answer was cut off after {request.max_tokens} tokens; answer more briefly"
+        told = f"That answer cannot be used: {fault}. {again}"
+        conversation = (*messages, ("assistant", reply.text[:_SHOWN]), ("user", told))
+    raise NoAnswer(f"{teacher.tries} answers could not be used, the last because {fault}")
+
+
+def read_json(text: str) -> Any:
+    """The JSON value in an answer, also where it stands in a fence or after some words. Raises ValueError."""
+    text = _without_thoughts(text).strip()
+    if not text:
+        raise ValueError("the answer is empty")
+    fenced = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
+    text = fenced.group(1).strip() if fenced else text
+    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    first: ValueError | None = None
+    for start in [0, *(match.start() for match in re.finditer(r"[{\[]", text))][:20]:
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
+        except ValueError as error:
+            first = first or error
+            continue
+        if start or not text[end:].strip():
+            return value
+    raise ValueError(f"it is not JSON ({first})" if first else "it is not JSON alone")
+
+
+def _without_thoughts(text: str) -> str:
+    """The answer without what a reasoning model wrote to itself."""
+    return re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL)
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+class Trust:
+    """Counts the items that the teacher answered, and gives up where the first twenty were all in vain."""
+
+    def __init__(self, items: str) -> None:
+        self._items, self._lock = items, threading.Lock()
+        self.good = self.bad = 0
+        self._last = ""
+
+    def gained(self) -> None:
+        """One item has a good answer."""
+        with self._lock:
+            self.good += 1
+
+    def failed(self, reason: str) -> None:
+        """One item has none. Raises TeacherIsWrong after twenty of them without a good one."""
+        with self._lock:
+            self.bad += 1
+            self._last = reason
+            hopeless = not self.good and self.bad >= HOPELESS
+        if hopeless:
+            raise self.error()
+
+    def error(self) -> TeacherIsWrong:
+        """What to tell where nothing was good."""
+        return TeacherIsWrong(
+            f"The teacher gave no usable answer to any of {self.bad} {self._items}. The last: {self._last}.\n"
+            "Take a larger teacher.model, say more in the instruction, or raise teacher.max_answer_tokens. The answers "
+            "so far are kept and are not paid for again."
+        )
