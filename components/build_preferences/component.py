@@ -17,6 +17,7 @@ def build_preferences(
 
     with task("build-preferences", preferences) as out:
         from components.build_preferences.own_answers import own_answers
+        from stillroom.data.balance import originals
         from stillroom.data.rows import read_rows
         from stillroom.preferences.pairs import build_preferences
         from stillroom.track.step import run_step
@@ -25,7 +26,7 @@ def build_preferences(
 
         def build(to: Path) -> None:
             if spec.dpo is not None:
-                train = read_rows(rows / "train.jsonl")
+                train = originals(read_rows(rows / "train.jsonl"))
                 build_preferences(spec, train, own_answers(spec, train, tuned / "model.gguf"), to)
 
         inputs = {"data": rows, "sft": tuned}

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from stillroom.data.balance import balance
 from stillroom.data.cleaning import clean
 from stillroom.data.duplicates import clusters, exact_duplicates
 from stillroom.data.reading import Reader, Rejected
@@ -46,6 +47,8 @@ def prepare(recipe: Recipe, base: Path, out: Path) -> dict[str, Any]:
     if not splits["test"]:
         raise UserError(_no_test(cluster_of, recipe.data.cleaning.near_duplicate_threshold))
     _note_shape(splits, cluster_of, recipe, tally)
+    _balance(splits, recipe, tally)
+    write_jsonl(out / "rejected.jsonl", (item.as_dict() for item in tally.rejected))
     for name, part in splits.items():
         write_rows(out / f"{name}.jsonl", part)
     report = data_report(tally, splits, cluster_of, exact, recipe.output_schema)
@@ -92,6 +95,17 @@ def _without_copies(rows: list[Row], tally: Tally) -> tuple[list[Row], int]:
             f"{len(conflicts)} exact duplicates have another label than the row that was kept, the first: {named}."
         )
     return [row for index, row in enumerate(rows) if index not in copies], len(copies)
+
+
+def _balance(splits: dict[str, list[Row]], recipe: Recipe, tally: Tally) -> None:
+    """Even out the classes of the train split in place, and say what that did."""
+    how, before = recipe.data.balance, len(splits["train"])
+    splits["train"], left_out = balance(splits["train"], how, recipe.output_schema)
+    tally.rejected += left_out
+    if len(splits["train"]) != before:
+        tally.notes.append(
+            f"data.balance ({how}): the train split has {len(splits['train'])} rows instead of {before}."
+        )
 
 
 def _too_few(usable: int, tally: Tally, out: Path) -> str:

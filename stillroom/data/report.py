@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from stillroom.data.balance import originals
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
 from stillroom.data.split import class_of
@@ -41,7 +42,7 @@ def data_report(
 ) -> dict[str, Any]:
     """The report as JSON values. `clusters` holds the cluster of every kept row."""
     rows = [row for part in splits.values() for row in part]
-    kept = Counter(row.source for row in rows)
+    kept = Counter(row.source for row in originals(rows))
     sizes = Counter(clusters)
     return {
         "sources": [{"source": name, "read": read, "kept": kept[name]} for name, read in tally.read.items()],
@@ -55,7 +56,7 @@ def data_report(
             }
             for name, part in splits.items()
         },
-        "languages": _counts(str(row.meta.get("language", NOT_STATED)) for row in rows),
+        "languages": _counts(str(row.meta.get("language", NOT_STATED)) for row in originals(rows)),
         "duplicates": {"exact": exact, "near_clusters": sum(size > 1 for size in sizes.values())},
         "notes": tally.notes,
     }

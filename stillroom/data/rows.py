@@ -14,7 +14,7 @@ class Row:
 
     `label` is the answer as a value (a dict for a schema task, a string for free text) or None where nobody gave
     one. `source` names where the row came from; scores are kept apart by it. `meta` holds facts about the row that
-    training never sees (language, style, the person's label).
+    training never sees (language, style, the person's label). `weight` is what the row counts in SFT's loss.
     """
 
     id: str
@@ -22,6 +22,7 @@ class Row:
     label: Any
     source: str
     meta: dict[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stillroom.data.rows import Row
+from stillroom.recipe import schema as schemas
 from stillroom.recipe.model import Split
 
 NAMES = ("train", "validation", "test")
@@ -17,14 +18,7 @@ Groups = list[list[Row]]
 
 def class_of(row: Row, schema: dict[str, Any] | None) -> str:
     """The class a row is counted under: its answer's first top-level enum value, or "text"."""
-    if schema is None:
-        return "text"
-    if "enum" in schema:
-        return str(row.label)
-    for name, property in schema.get("properties", {}).items():
-        if isinstance(property, dict) and "enum" in property and isinstance(row.label, dict):
-            return str(row.label.get(name))
-    return "text"
+    return schemas.class_of(schema, row.label)
 
 
 def split(

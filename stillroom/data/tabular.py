@@ -2,8 +2,9 @@
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -70,6 +71,12 @@ class TabularReader:
         text = values.get(source.text)
         label = values.get(source.label) if source.label is not None else None
         row = Row(id, text if isinstance(text, str) else "", label, self.name)
+        if source.weight is not None:
+            weight = _weight(values.get(source.weight))
+            if weight is None:
+                said = f"{values[source.weight]!r} in column {source.weight}"
+                return Rejected(row, "the weight is not a number of 0 or more", said)
+            row = replace(row, weight=weight)
         if text is not None and not isinstance(text, str):
             return Rejected(row, "the text is not a string", f"{type(text).__name__} in column {source.text}")
         return row
@@ -83,7 +90,7 @@ class TabularReader:
             return [f"{self.path} is not a {self.source.kind} file: {error}"]
         if not columns:
             return [f"{self.path} is empty."]
-        named = (self.source.text, self.source.label, self.source.id)
+        named = (self.source.text, self.source.label, self.source.id, self.source.weight)
         wanted = [column for column in dict.fromkeys(named) if column is not None]
         missing = [column for column in wanted if column not in columns]
         if not missing:
@@ -111,9 +118,19 @@ class TabularReader:
             return read_csv(self.path)
         if self.source.kind == "jsonl":
             return read_jsonl(self.path)
-        return read_parquet(
-            self.path, [c for c in (self.source.text, self.source.label, self.source.id) if c is not None]
-        )
+        named = (self.source.text, self.source.label, self.source.id, self.source.weight)
+        return read_parquet(self.path, [column for column in named if column is not None])
+
+
+def _weight(cell: Any) -> float | None:
+    """A cell as a weight; an empty one counts 1, and None says that it is none."""
+    if cell is None or cell == "":
+        return 1.0
+    try:
+        weight = math.nan if isinstance(cell, bool) else float(cell)
+    except (TypeError, ValueError):
+        return None
+    return weight if math.isfinite(weight) and weight >= 0 else None
 
 
 def read_csv(path: Path) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from stillroom.recipe.faults import Finding, Place, suggest
 from stillroom.recipe.model import PACKAGED_MODELS, Export, QuantisedFormat, RejectionRule
-from stillroom.recipe.schema import date_fields, fields, free_text_fields, unsupported, validate
+from stillroom.recipe.schema import class_names, date_fields, fields, free_text_fields, unsupported, validate
 from stillroom.recipe.teacher_checks import check_teacher
 
 Raw = dict[str, Any]
@@ -40,6 +40,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
         yield from _sources(raw)
     if not bad_schema:
         yield from _answers(raw, schema)
+        yield from _classes(raw, schema)
         yield from _rules(raw, schema)
     if schema is None:
         yield from _gates(raw)
@@ -172,6 +173,11 @@ def _quantization_aware(raw: Raw) -> Iterator[Finding]:
     if isinstance(dropout, int | float) and dropout > 0:
         message = f"must be 0, not {dropout:g}: train.quantization_aware rounds the whole merged weight; write 0"
         yield Finding(("sft", "lora", "dropout"), message)
+    if _at(raw, ("sft", "lora", "use_dora")) is True:
+        message = (
+            "must be false: train.quantization_aware rounds a sum of weight and adapter, and DoRA is more than one"
+        )
+        yield Finding(("sft", "lora", "use_dora"), f"{message}; write use_rslora, or remove quantization_aware")
 
 
 def _sources(raw: Raw) -> Iterator[Finding]:
@@ -234,6 +240,24 @@ def _answers(raw: Raw, schema: Raw | None) -> Iterator[Finding]:
             problems = [f"breaks output_schema: {problem}" for problem in validate(schema, answer)]
         for problem in problems:
             yield Finding(place, problem)
+
+
+def _classes(raw: Raw, schema: Raw | None) -> Iterator[Finding]:
+    """What evens out classes needs classes, and weights must leave some of them."""
+    names = class_names(schema)
+    none = "the task has no classes: output_schema has no top-level field with an enum; write none"
+    if not names and _at(raw, ("data", "balance")) in ("downsample", "upsample"):
+        yield Finding(("data", "balance"), none)
+    place = ("sft", "class_weights")
+    weights = _at(raw, place)
+    if not names and (weights == "balanced" or isinstance(weights, dict)):
+        yield Finding(place, none)
+    elif isinstance(weights, dict):
+        for name in weights:
+            if name not in names:
+                yield Finding((*place, name), f"no class of the task; {suggest(name, names)}", of_key=True)
+        if all(weights.get(name, 1) == 0 for name in names):
+            yield Finding(place, "every class weighs 0, so there is nothing to learn from; give one of them more")
 
 
 def _rules(raw: Raw, schema: Raw | None) -> Iterator[Finding]:

@@ -70,10 +70,10 @@ def _default(field: dict[str, Any]) -> str:
 def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
         return "section"
-    if "oneOf" in field:
+    if "discriminator" in field:
         return "section"
-    if "anyOf" in field:
-        return " or ".join(_type(option) for option in field["anyOf"])
+    if options := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(_type(option) for option in options)
     if "const" in field:
         return f"`{field['const']}`"
     if "enum" in field:

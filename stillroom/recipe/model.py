@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag
 
 from stillroom.recipe.section import Section
 from stillroom.recipe.teacher import Teacher
@@ -24,6 +24,12 @@ RejectionRule = Literal[
 ]
 PACKAGED_MODELS = ("smollm2-135m-instruct",)  # weights that come with a Python package, so no hub is needed
 Lora = Annotated[PositiveInt, Field(le=256)]
+# The tags tell pydantic which of the two is meant, so that a fault is named once.
+ClassWeights = Annotated[
+    Annotated[Literal["none", "balanced"], Tag("<word>")]
+    | Annotated[dict[str, Annotated[float, Field(ge=0)]], Tag("<classes>")],
+    Discriminator(lambda value: "<classes>" if isinstance(value, dict) else "<word>"),
+]
 
 
 class TabularSource(Section):
@@ -34,6 +40,9 @@ class TabularSource(Section):
     text: str = Field("text", description="The column with the input text.")
     label: str | None = Field("label", description="The column with the answer; null when the rows have none.")
     id: str | None = Field(None, description="The column with a unique id; by default the row's number.")
+    weight: str | None = Field(
+        None, description="The column with what a row counts in SFT's loss, 0 or more; an empty cell counts 1."
+    )
     sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
     skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
 
@@ -144,6 +153,11 @@ class Data(Section):
     labelling: Labelling = Field(Labelling(), description="How raw labels become answers.")
     cleaning: Cleaning = Field(Cleaning(), description="What is dropped or cut.")
     split: Split = Field(Split(), description="Shares of the three splits; they add up to 1.")
+    balance: Literal["none", "downsample", "upsample"] = Field(
+        "none",
+        description="Bring the classes of the train split to the size of the smallest (rows are left out) or of the "
+        "largest (rows are repeated). sft.class_weights evens them out without either.",
+    )
     seed: int = Field(0, description="Seed of the samples, the generator and the split.")
 
 
@@ -156,6 +170,8 @@ class LoraOptions(Section):
         0.0, description="Share of adapter inputs left out in training."
     )
     target_modules: str | list[str] = Field("all-linear", description="PEFT's target_modules.")
+    use_rslora: bool = Field(False, description="The adapter counts alpha / √rank times, which suits high ranks.")
+    use_dora: bool = Field(False, description="DoRA: the length of each row of a weight is trained apart. Slower.")
 
 
 class Sft(Section):
@@ -167,6 +183,14 @@ class Sft(Section):
     max_tokens: PositiveInt = Field(1024, description="A longer sample loses the end of its text, never its answer.")
     decision_weight: PositiveFloat = Field(
         4.0, description="Weight of an answer's first value in the loss, where it is a class: the rest follows from it."
+    )
+    loss: Literal["response", "full"] = Field(
+        "response", description="What is learned: the answers alone, or the prompts too."
+    )
+    class_weights: ClassWeights = Field(
+        "none",
+        description="What each class counts in the loss: the rarer the more (balanced), or a mapping of classes to "
+        "weights, where a class that is not named counts 1.",
     )
     lora: LoraOptions = Field(LoraOptions(), description="The adapter.")
     seed: int = Field(0, description="Seed of the order, the adapter and the dropout.")

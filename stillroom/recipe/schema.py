@@ -24,6 +24,8 @@ __all__ = [
     "SchemaFault",
     "canonical",
     "class_fields",
+    "class_names",
+    "class_of",
     "date_fields",
     "fields",
     "free_text_fields",
@@ -113,6 +115,27 @@ def class_fields(schema: Schema) -> dict[str, list[Any]]:
     return {field.name: field.values for field in fields(schema) if field.values is not None}
 
 
+def class_of(schema: Schema | None, answer: Any) -> str:
+    """The class that an answer is counted under, as text: its first top-level enum value, or "text" without one."""
+    where = _class_place(schema)
+    if where is None:
+        return "text"
+    name, _ = where
+    if name is None:
+        return str(answer)
+    return str(answer.get(name)) if isinstance(answer, dict) else "text"
+
+
+def class_names(schema: Schema | None) -> list[str]:
+    """The classes that `class_of` tells apart; empty where the task has none."""
+    where = _class_place(schema)
+    if schema is None or where is None:
+        return []
+    name, values = where
+    optional = name is not None and name not in schema.get("required", [])
+    return list(dict.fromkeys([*map(str, values), *(["None"] if optional else [])]))
+
+
 def date_fields(schema: Schema) -> list[FieldInfo]:
     """The fields that hold a date as YYYY-MM-DD, by their format or pattern."""
     return [field for field in _leaves(fields(schema)) if _is_date(field.schema)]
@@ -131,6 +154,18 @@ def types(schema: Schema) -> list[str]:
     """The JSON types that a schema names, as a list."""
     named = schema.get("type", [])
     return [named] if isinstance(named, str) else list(named)
+
+
+def _class_place(schema: Schema | None) -> tuple[str | None, list[Any]] | None:
+    """The property that holds the class (None: the answer itself is it) and its values; None without classes."""
+    if schema is None:
+        return None
+    if "enum" in schema:
+        return None, schema["enum"]
+    for name, inner in schema.get("properties", {}).items():
+        if isinstance(inner, dict) and "enum" in inner:
+            return name, inner["enum"]
+    return None
 
 
 def _write(root: Schema, schema: Any, value: Any) -> str:

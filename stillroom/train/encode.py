@@ -20,6 +20,13 @@ class Encoded:
     completion: list[int]
     cut: bool
 
+    def labels(self, full: bool = False) -> list[int]:
+        """What is learned at each token of prompt and completion; -100 where nothing is.
+
+        `full` learns the prompt too, but for its first token, before which there is nothing to predict it from.
+        """
+        return ([-100, *self.prompt[1:]] if full else [-100] * len(self.prompt)) + self.completion
+
 
 class Encoder:
     """Encodes rows for one recipe and one Hugging Face tokenizer.

@@ -29,31 +29,37 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
 
     from stillroom.train import setup
     from stillroom.train.bucketing import LengthBuckets
-    from stillroom.train.encode import Encoder
+    from stillroom.train.encode import Encoded, Encoder
     from stillroom.train.quantization_aware import QuantizationAware, at_the_end
+    from stillroom.train.weights import class_weights, collator, token_weights, weighed, weighted
 
     options, tokenizer = recipe.sft, setup.load_tokenizer(base)
     encoder = Encoder(recipe, tokenizer)
+    by_class = class_weights(recipe, train)
+    train, counts = weighed(recipe, train)
     samples, held_out = encoder.encode_rows(train), encoder.encode_rows(validation) if validation else []
-
-    def data_set(encoded: list[Any]) -> Dataset:
-        return Dataset.from_list(
-            [{"input_ids": s.prompt + s.completion, "labels": [-100] * len(s.prompt) + s.completion} for s in encoded]
-        )
-
     decision = _decision_tokens(recipe, encoder)
-    mean = _mean_weight([len(sample.completion) for sample in samples], decision, options.decision_weight)
+
+    def data_set(encoded: list[Encoded], counts: list[float], full: bool) -> Dataset:
+        weights = token_weights(encoded, counts, decision, options.decision_weight, full)
+        rows = [{"input_ids": s.prompt + s.completion, "labels": s.labels(full)} for s in encoded]
+        return Dataset.from_list([row | {"weights": of_row} for row, of_row in zip(rows, weights, strict=True)])
 
     class BucketedSFTTrainer(SFTTrainer):
+        _signature_columns: list[str]
+
+        def _set_signature_columns_if_needed(self) -> None:
+            super()._set_signature_columns_if_needed()
+            self._signature_columns = list(dict.fromkeys([*self._signature_columns, "weights"]))
+
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBuckets:
             lengths = [len(sample.prompt) + len(sample.completion) for sample in samples]
-            strata = [(row.source, class_of(row, recipe.output_schema)) for row in train if row.label is not None]
+            strata = [(row.source, class_of(row, recipe.output_schema)) for row in train]
             return LengthBuckets(lengths, options.batch_size, options.seed, strata)
 
-        def compute_loss(self, model: Any, *args: Any, **kwargs: Any) -> Any:
-            return super().compute_loss(
-                partial(_decision_first, model, decision, options.decision_weight, mean), *args, **kwargs
-            )
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            inputs = dict(inputs)
+            return super().compute_loss(partial(weighted, model, inputs.pop("weights")), inputs, *args, **kwargs)
 
     set_seed(options.seed)
     steps = math.ceil(math.ceil(len(samples) / options.batch_size) * options.epochs)
@@ -66,14 +72,18 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
                 eval_strategy="steps" if held_out else "no",
                 eval_steps=max(1, math.ceil(steps / 3)),
             ),
-            train_dataset=data_set(samples),
-            eval_dataset=data_set(held_out) if held_out else None,
+            train_dataset=data_set(samples, counts, options.loss == "full"),
+            # The validation loss is that of the answers, row by row alike, whatever is trained: so variants compare.
+            eval_dataset=data_set(held_out, [1.0] * len(held_out), False) if held_out else None,
+            data_collator=collator(tokenizer.pad_token_id),
             processing_class=tokenizer,
             peft_config=LoraConfig(
                 r=options.lora.rank,
                 lora_alpha=options.lora.alpha,
                 lora_dropout=options.lora.dropout,
                 target_modules=options.lora.target_modules,
+                use_rslora=options.lora.use_rslora,
+                use_dora=options.lora.use_dora,
                 task_type="CAUSAL_LM",
             ),
         )
@@ -92,6 +102,7 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
     facts = setup.train(trainer, "train-sft", out)
     if through is not None:
         facts |= {"quantization_aware": recipe.train.quantization_aware, "rounded_from_step": through.begin}
+    facts |= {"loss": options.loss, "class_weights": by_class if options.class_weights != "none" else None}
     facts |= {"cut_samples": sum(s.cut for s in samples), "prefix_tokens": len(encoder.tokens(encoder.prompter.prefix))}
     return setup.write_training(out, facts, _curves(trainer.state.log_history))
 
@@ -103,23 +114,6 @@ def _decision_tokens(recipe: Recipe, encoder: "Encoder") -> int:
     classes = class_fields(schema).get(first, []) if schema and first else []
     beginnings = (json.dumps({first: value}, ensure_ascii=False, separators=(",", ":"))[:-1] for value in classes)
     return max((len(encoder.tokens(beginning)) for beginning in beginnings), default=0)
-
-
-def _mean_weight(answers: list[int], tokens: int, weight: float) -> float:
-    """The mean over all tokens of answers of so many tokens each, where the first `tokens` of each weigh `weight`."""
-    return 1 + (weight - 1) * sum(min(length, tokens) for length in answers) / sum(answers)
-
-
-def _decision_first(model: Any, tokens: int, weight: float, mean: float, **inputs: Any) -> Any:
-    """A model's output with the first `tokens` log-probs of each answer weighted, all divided by the mean weight.
-
-    The class decides all that follows, and is one token among dozens. The mean is that of the whole training data and
-    not of the batch: so a row counts the same in whatever portions a batch is computed.
-    """
-    output = model(**inputs)
-    mask = output.label_mask
-    output.log_probs = output.log_probs * (mask * (1 + (weight - 1) * (mask.cumsum(1) <= tokens)) / mean)
-    return output
 
 
 def _curves(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -137,9 +137,12 @@ def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, softcap: f
     labels = labels[:, 1:]
     mask = labels != -100
     head = model.get_output_embeddings()
-    facts = HeadFacts.apply(states[place[:, :-1][mask]], head.weight, head.bias, labels[mask], softcap)  # type: ignore[no-untyped-call]
+    # Where prompts are learned too, most rows ask the same of the same shared token: that is scored once.
+    words = head.weight.shape[0]
+    asked, of_row = torch.unique(place[:, :-1][mask] * words + labels[mask], return_inverse=True)
+    facts = HeadFacts.apply(states[asked // words], head.weight, head.bias, asked % words, softcap)  # type: ignore[no-untyped-call]
     empty = torch.zeros(mask.shape, device=mask.device)
-    log_probs, entropy, mean_logits, top = (empty.masked_scatter(mask, fact) for fact in facts)
+    log_probs, entropy, mean_logits, top = (empty.masked_scatter(mask, fact[of_row]) for fact in facts)
     return FusedCausalLMOutput(
         loss=-log_probs.sum() / mask.sum().clamp(min=1),
         log_probs=log_probs,

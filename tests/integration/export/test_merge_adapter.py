@@ -20,6 +20,8 @@ def adapter(base: Path, out: Path, **options: Any) -> Any:
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.05)
+        if "magnitude" in name:
+            parameter.data *= 0.5 + torch.rand_like(parameter)
     wrapped.save_pretrained(out)
     return wrapped.eval()
 
@@ -31,14 +33,23 @@ def logits(folder: Path) -> torch.Tensor:
         return model(IDS).logits  # type: ignore[no-any-return]
 
 
-def test_merged_equals_adapter(tiny: Path, tmp_path: Path) -> None:
-    wrapped = adapter(tiny, tmp_path / "adapter")
+@pytest.mark.parametrize("options", [{}, {"use_rslora": True}, {"use_dora": True}], ids=["plain", "rsLoRA", "DoRA"])
+def test_merged_equals_adapter(tiny: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    wrapped = adapter(tiny, tmp_path / "adapter", **options)
     largest = merge_adapter(tiny, tmp_path / "adapter", tmp_path / "merged")
     with torch.inference_mode():
         expected = wrapped(IDS).logits
     assert torch.allclose(logits(tmp_path / "merged"), expected, atol=1e-4)
     assert not torch.allclose(logits(tiny), expected, atol=1e-2)
+    if options:
+        merge_adapter(tiny, adapter_of_plain_lora(tiny, tmp_path), tmp_path / "plain")
+        assert not torch.allclose(logits(tmp_path / "plain"), expected, atol=1e-2)
     assert 0.3 < largest < 2
+
+
+def adapter_of_plain_lora(tiny: Path, folder: Path) -> Path:
+    adapter(tiny, folder / "lora")
+    return folder / "lora"
 
 
 def test_tokenizer_template_and_tied_weights_are_kept(tiny: Path, tmp_path: Path) -> None:

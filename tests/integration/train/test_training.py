@@ -170,3 +170,48 @@ def test_a_cut_sample_keeps_its_answer(tiny: Path) -> None:
 def test_a_loss_that_is_no_number_stops_the_training(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Training stopped at step \d+: the loss is nan"):
         train_sft(recipe(sft={"learning_rate": 1e30, "batch_size": 4, "epochs": 3}), tiny, ROWS, [], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sft", "weights"),
+    [
+        ({"loss": "full", "class_weights": {"spam": 3}}, {"spam": 3.0, "other": 1.0}),
+        ({"lora": {"rank": 4, "use_dora": True}}, None),
+        ({"lora": {"rank": 4, "use_rslora": True}, "class_weights": "balanced"}, {"spam": 16 / 22, "other": 16 / 10}),
+    ],
+    ids=["full and weighted", "DoRA", "rsLoRA and balanced"],
+)
+def test_options_of_the_loss_and_the_adapter_share_prefixes_too(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sft: dict[str, Any], weights: dict[str, float] | None
+) -> None:
+    varied = recipe(sft={"epochs": 1, "batch_size": 4, "learning_rate": 0.003, "lora": {"rank": 4}} | sft)
+    shared = train_sft(varied, tiny, ROWS[:16], ROWS[16:], tmp_path / "shared")
+    monkeypatch.setattr(setup, "prepare_model", lambda model, autocast: None)
+    train_sft(varied, tiny, ROWS[:16], ROWS[16:], tmp_path / "stock")
+    assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "stock"), rel=2e-4)
+    assert shared["computed_tokens"] < 0.6 * shared["plain_tokens"]
+    assert (shared["loss"], shared["class_weights"]) == (varied.sft.loss, weights)
+    made = read_json(tmp_path / "shared" / "adapter" / "adapter_config.json")
+    assert made["use_dora"] == varied.sft.lora.use_dora and made["use_rslora"] == varied.sft.lora.use_rslora
+
+
+def test_dora_in_bf16_and_through_dpo(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the layers adapted: those outputs must have the dtype of the others."""
+    monkeypatch.setattr(precision, "fastest_dtype", lambda: torch.bfloat16)
+    lora = {"rank": 4, "use_dora": True, "target_modules": ["q_proj", "down_proj"]}
+    varied = recipe(sft={"epochs": 1, "batch_size": 4, "lora": lora})
+    train_sft(varied, tiny, ROWS[:8], [], tmp_path / "sft")
+    facts = train_dpo(varied, tiny, tmp_path / "sft" / "adapter", pairs(tmp_path), tmp_path / "dpo")
+    assert facts["steps"] == 4 and facts["dtype"] == "bfloat16"
+
+
+def test_the_validation_loss_is_the_answers_own_whatever_is_trained(tiny: Path, tmp_path: Path) -> None:
+    def first(**sft: Any) -> float:
+        varied = recipe(sft={"epochs": 1, "batch_size": 4, "learning_rate": 1e-9, **sft})
+        folder = tmp_path / "-".join(sft) / "out"
+        train_sft(varied, tiny, ROWS[:16], ROWS[16:], folder)
+        return next(
+            line["validation_loss"] for line in read_jsonl(folder / "curves.jsonl") if "validation_loss" in line
+        )
+
+    assert first(loss="full", class_weights={"spam": 9.0}) == pytest.approx(first(seed=0), rel=1e-5)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,23 @@ def test_faults(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     assert reader(tmp_path / "gone.csv").faults() == [f"No such file: {tmp_path / 'gone.csv'}"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_weights_are_read_and_what_is_none_is_rejected(tmp_path: Path, kind: str) -> None:
+    good, bad = ["2.5", "", "0"], ["-1", "much", "nan", "inf"]
+    path = tmp_path / f"a.{kind}"
+    if kind == "csv":
+        path.write_text("text,label,n\n" + "".join(f"t,a,{cell}\n" for cell in good + bad))
+    elif kind == "jsonl":
+        values = [2.5, None, 0, -1, "much", float("nan"), True]
+        path.write_text("".join(json.dumps({"text": "t", "label": "a", "n": value}) + "\n" for value in values))
+    else:
+        pq.write_table(pa.table({"text": ["t"] * 7, "label": ["a"] * 7, "n": good + bad}), path)
+    source = reader(path, weight="n")
+    assert source.faults() == []
+    items = list(source.rows())
+    assert [item.weight for item in items if isinstance(item, Row)] == [2.5, 1.0, 0.0]
+    reasons = [item.reason for item in items if isinstance(item, Rejected)]
+    assert reasons == ["the weight is not a number of 0 or more"] * 4
+    assert "no column no. It has: text, label, n." in reader(path, weight="no").faults()[0]

@@ -106,6 +106,33 @@ CASES = {
     f"{TOP}{DATA}train: {{quantization_aware: Q4_0}}\nsft: {{lora: {{dropout: 0.1}}}}\n": (
         "8:23: sft.lora.dropout: must be 0, not 0.1: train.quantization_aware rounds the whole merged weight; write 0"
     ),
+    f"{TOP}{DATA}train: {{quantization_aware: Q4_0}}\nsft: {{lora: {{use_dora: true}}}}\n": (
+        "8:24: sft.lora.use_dora: must be false: train.quantization_aware rounds a sum of weight and adapter, and DoRA "
+        "is more than one; write use_rslora, or remove quantization_aware"
+    ),
+    # classes
+    f"{TOP}{SCHEMA}{DATA}  balance: even\n": (
+        "14:12: data.balance: 'even' is unknown; write one of none, downsample, upsample"
+    ),
+    f"{TOP}{DATA}  balance: downsample\n": (
+        "7:12: data.balance: the task has no classes: output_schema has no top-level field with an enum; write none"
+    ),
+    f"{TOP}{DATA}sft: {{class_weights: balanced}}\n": (
+        "7:22: sft.class_weights: the task has no classes: output_schema has no top-level field with an enum; "
+        "write none"
+    ),
+    f"{TOP}{SCHEMA}{DATA}sft: {{class_weights: even}}\n": (
+        "14:22: sft.class_weights: 'even' is unknown; write one of none, balanced"
+    ),
+    f"{TOP}{SCHEMA}{DATA}sft: {{class_weights: {{a: -1}}}}\n": (
+        "14:26: sft.class_weights.a: must be at least 0, not -1"
+    ),
+    f"{TOP}{SCHEMA}{DATA}sft: {{class_weights: {{a: 2, other: 1}}}}\n": (
+        "14:29: sft.class_weights.other: no class of the task; write one of a, b"
+    ),
+    f"{TOP}{SCHEMA}{DATA}sft: {{class_weights: {{a: 0, b: 0}}}}\n": (
+        "14:22: sft.class_weights: every class weighs 0, so there is nothing to learn from; give one of them more"
+    ),
     f"{TOP}{DATA}train: {{quantization_aware_share: 0}}\n": (
         "7:35: train.quantization_aware_share: must be more than 0, not 0"
     ),
