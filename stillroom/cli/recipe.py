@@ -32,7 +32,7 @@ def check(recipe: Path, profile: str | None) -> None:
     from stillroom.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, profile)
-    local = [source for source in loaded.data.sources if source.kind != "huggingface"]
+    local = [source for source in loaded.data.sources if source.kind not in ("huggingface", "sql", "web")]
     refuse_faults(open_sources(local, recipe.absolute().parent, loaded.data.seed))
     for line in summary(recipe, loaded):
         click.echo(line)

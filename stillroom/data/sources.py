@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from stillroom.data.chat import ChatReader
 from stillroom.data.documents.reader import DocumentsReader
 from stillroom.data.huggingface import HuggingFaceReader
 from stillroom.data.mailbox_sources import MailReader
@@ -11,16 +12,22 @@ from stillroom.data.reading import Reader, Rejected
 from stillroom.data.rows import Row
 from stillroom.data.spam_assassin import NAME as SPAM_ASSASSIN
 from stillroom.data.spam_assassin import SpamAssassinReader
+from stillroom.data.sql import SqlReader
 from stillroom.data.tabular import TabularReader
+from stillroom.data.web.reader import WebReader
+from stillroom.data.web.reader import name_of as web_name
 from stillroom.errors import UserError
 from stillroom.recipe.model import (
+    ChatSource,
     DocumentsSource,
     EventMailSource,
     HuggingFaceSource,
     MailSource,
     Source,
     SpamAssassinSource,
+    SqlSource,
     TabularSource,
+    WebSource,
 )
 
 
@@ -72,6 +79,10 @@ def _name(source: Source) -> str:
         return "generated"
     if isinstance(source, SpamAssassinSource):
         return SPAM_ASSASSIN
+    if isinstance(source, WebSource):
+        return web_name(source)
+    if isinstance(source, SqlSource):
+        return f"sql:{source.url_env}"
     last = source.path.rstrip("/").rsplit("/", 1)[-1]
     return f"{source.kind}:{last}"
 
@@ -84,6 +95,12 @@ def _reader(source: Source, base: Path, name: str, seed: int) -> Reader:
             return MailReader(source, base, name, seed)
         case DocumentsSource():
             return DocumentsReader(source, base, name, seed)
+        case WebSource():
+            return WebReader(source, base, name, seed)
+        case ChatSource():
+            return ChatReader(source, base, name, seed)
+        case SqlSource():
+            return SqlReader(source, base, name, seed)
         case HuggingFaceSource():
             return HuggingFaceReader(source, base, name, seed)
         case SpamAssassinSource():

@@ -19,7 +19,7 @@ Raw = dict[str, Any]
 _SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 _ANSWERS = ("spam", "no_event")
 _MAIL = ("mbox", "maildir", "eml")
-_ONE_LABEL = (*_MAIL, "documents")  # kinds whose `label` is the answer for all that they give
+_ONE_LABEL = (*_MAIL, "documents", "web")  # kinds whose `label` is the answer for all that they give
 _TABULAR = ("csv", "jsonl", "parquet")
 
 
@@ -90,6 +90,8 @@ def _absolute_source(source: Any, folder: Path) -> Any:
     path = source.get("path")
     if isinstance(path, str) and path and (source.get("kind") != "huggingface" or _absolute(path, folder).is_dir()):
         source["path"] = str(_absolute(path, folder))
+    if isinstance(source.get("urls_in"), str) and source["urls_in"]:
+        source["urls_in"] = str(_absolute(source["urls_in"], folder))
     skipped = source.get("skip_ids_in")
     if isinstance(skipped, list):
         source["skip_ids_in"] = [str(_absolute(one, folder)) if isinstance(one, str) else one for one in skipped]
@@ -183,6 +185,7 @@ def _quantization_aware(raw: Raw) -> Iterator[Finding]:
 def _sources(raw: Raw) -> Iterator[Finding]:
     for index, source in _each_source(raw):
         place: Place = ("data", "sources", index, "path")
+        yield from _address(place[:-1], source)
         kind, path = source.get("kind"), source.get("path")
         if isinstance(path, str):
             yield from _source_path(place, kind, path)
@@ -191,11 +194,28 @@ def _sources(raw: Raw) -> Iterator[Finding]:
                 yield Finding((*place[:-1], "skip_ids_in", number), f"no such file: {skipped}")
 
 
+def _address(place: Place, source: Raw) -> Iterator[Finding]:
+    """A source that no path names: pages, or a data base."""
+    if source.get("kind") == "web":
+        listed = source.get("urls_in")
+        if not (source.get("sitemap") or source.get("urls") or listed):
+            yield Finding(place, "names no page; write sitemap, urls or urls_in")
+        if isinstance(listed, str) and not Path(listed).is_file():
+            yield Finding((*place, "urls_in"), f"no such file: {listed}")
+        if source.get("give") == "faq" and source.get("label") is not None:
+            yield Finding((*place, "label"), "give: faq takes each question's own answer; remove one of the two")
+    variable = source.get("url_env")
+    if source.get("kind") == "sql" and isinstance(variable, str) and not re.fullmatch(r"[A-Za-z_]\w*", variable):
+        # The value is not repeated: it may hold a password, and messages end up in logs.
+        message = "must be the name of an environment variable, such as DATABASE_URL; a recipe holds no addresses of it"
+        yield Finding((*place, "url_env"), message)
+
+
 def _labels(raw: Raw) -> Iterator[Finding]:
     sources = list(_each_source(raw))
     unlabelled = [
-        (source.get("kind") in (*_TABULAR, "huggingface") and source.get("label", "") is None)
-        or (source.get("kind") in _ONE_LABEL and source.get("label") is None)
+        (source.get("kind") in (*_TABULAR, "huggingface", "sql") and source.get("label", "") is None)
+        or (source.get("kind") in _ONE_LABEL and source.get("label") is None and source.get("give") != "faq")
         for _, source in sources
     ]
     if sources and all(unlabelled):
@@ -211,7 +231,7 @@ def _source_path(place: Place, kind: Any, path: str) -> Iterator[Finding]:
             yield Finding(place, f"no such folder: {path}")
         elif not here.is_absolute() and not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", path):
             yield Finding(place, f"'{path}' is neither a folder nor a Hugging Face id like 'org/name'")
-    elif kind in (*_TABULAR, *_ONE_LABEL):
+    elif kind in (*_TABULAR, *_MAIL, "documents", "chat"):
         wanted = {"maildir": "folder", "eml": "file or folder", "documents": "file or folder"}.get(kind, "file")
         if not here.exists():
             yield Finding(place, f"no such {wanted}: {path}")

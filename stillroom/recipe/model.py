@@ -76,6 +76,58 @@ class DocumentsSource(Section):
     )
 
 
+class WebSource(Section):
+    """Web pages of a sitemap or a list, as chunks or as the pairs of FAQ pages; robots.txt is obeyed."""
+
+    kind: Literal["web"]
+    sitemap: str | None = Field(None, description="The address of a sitemap; those that it names are read too.")
+    urls: list[str] = Field([], description="Addresses of single pages.")
+    urls_in: str | None = Field(None, description="A text file with one address a line.")
+    give: Literal["chunks", "faq"] = Field(
+        "chunks", description="faq: a question is the text and its answer the label, for a task of free text."
+    )
+    label: Any = Field(None, description="The answer that holds for every chunk of this source, if there is one.")
+    delay: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="Seconds between two requests to one host; a longer Crawl-delay is obeyed."
+    )
+    max_age_days: Annotated[float, Field(ge=0)] = Field(7.0, description="A page in the cache is asked for again then.")
+    most_pages: PositiveInt = Field(1000, description="No more pages than this are read.")
+    chunk_characters: Annotated[int, Field(ge=100)] = Field(2000, description="A chunk has at most so many characters.")
+    chunk_overlap: NonNegativeInt = Field(200, description="What neighbours of one section share, at most.")
+    sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
+    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+
+
+class SqlSource(Section):
+    """The rows of a query. The data base is named by an environment variable, because its address holds a password."""
+
+    kind: Literal["sql"]
+    url_env: str = Field(description="The environment variable with the SQLAlchemy URL.")
+    query: str = Field(min_length=1, description="A SELECT; whatever else it does is rolled back.")
+    text: str = Field("text", description="The column with the input text.")
+    label: str | None = Field("label", description="The column with the answer; null when the rows have none.")
+    id: str | None = Field(None, description="The column with a unique id; by default a digest of the row.")
+    sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
+    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+
+
+class ChatSource(Section):
+    """Chat logs: a JSON array or JSON Lines in the format of ShareGPT, Alpaca or OpenAI. A conversation is one row."""
+
+    kind: Literal["chat"]
+    path: str = Field(description="The file; a relative path is meant from the recipe's folder.")
+    format: Literal["auto", "sharegpt", "alpaca", "openai"] = Field(
+        "auto", description="auto: by the keys of each record."
+    )
+    turn: Literal["first", "last"] = Field(
+        "last", description="Which answer is the label; what was said before it is the text."
+    )
+    sample: PositiveInt | None = Field(None, description="Take this many conversations, drawn with the data seed.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL); conversations whose id they hold are skipped."
+    )
+
+
 class HuggingFaceSource(Section):
     """A data set by its Hugging Face id, or a folder that `datasets` reads."""
 
@@ -119,7 +171,15 @@ class EventMailSource(Section):
 
 
 Source = Annotated[
-    TabularSource | MailSource | DocumentsSource | HuggingFaceSource | SpamAssassinSource | EventMailSource,
+    TabularSource
+    | MailSource
+    | DocumentsSource
+    | WebSource
+    | ChatSource
+    | SqlSource
+    | HuggingFaceSource
+    | SpamAssassinSource
+    | EventMailSource,
     Field(discriminator="kind"),
 ]
 

@@ -1,0 +1,1 @@
+"""Pages of the web, fetched as a polite visitor does."""
