@@ -4,6 +4,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from stillroom.data.clean.boilerplate import Boilerplate
+from stillroom.data.clean.language import language
+from stillroom.data.clean.repair import repair
+from stillroom.data.clean.repetition import repetition
+from stillroom.data.clean.symbols import symbols
+from stillroom.data.clean.toxicity import ListedWords, read_lists
 from stillroom.data.reading import EMPTY, Rejected, unwritable
 from stillroom.data.rows import Row
 from stillroom.recipe.model import Recipe
@@ -13,19 +19,69 @@ NO_LABEL = "no label"
 BREAKS_SCHEMA = "the label breaks the schema"
 TOO_SHORT = "text shorter than min_characters"
 UNWRITABLE = "JSON cannot hold it"
+NUL = "NUL bytes"
+
+
+class Cleaner:
+    """The steps that look at one row alone, in their order; what another process needs of it is pickled."""
+
+    def __init__(self, recipe: Recipe, boilerplate: Boilerplate | None = None) -> None:
+        """`boilerplate` is what a first pass over the texts has found; that pass has repaired them already."""
+        self.recipe, self.boilerplate = recipe, boilerplate
+        toxicity = recipe.data.cleaning.toxicity
+        self._listed = ListedWords(read_lists(toxicity.lists), toxicity.max_hits) if toxicity else None
+
+    def __call__(self, row: Row) -> tuple[Row | Rejected, bool]:
+        """The row that can be trained on, or the reason why it is left out; and whether its text was cut."""
+        bounds = self.recipe.data.cleaning
+        row = replace(row, text=row.text.strip())
+        if bounds.repair and self.boilerplate is None:
+            row = repair(row)
+        result = self.boilerplate(row) if self.boilerplate else row
+        if isinstance(result, Row):
+            result = self._holds(result)
+        if isinstance(result, Row):
+            result = answer(result, self.recipe)
+        if isinstance(result, Rejected):
+            return result, False
+        whole = result
+        result = replace(whole, text=cut(whole.text, bounds.max_characters))
+        return self._judged(result), len(result.text) < len(whole.text)
+
+    def _holds(self, row: Row) -> Row | Rejected:
+        """Whether there is a text at all, long enough and such that JSON can hold it."""
+        least = self.recipe.data.cleaning.min_characters
+        if not row.text:
+            return Rejected(row, EMPTY)
+        if nuls := row.text.count("\0"):
+            said = f"{nuls} of {len(row.text)} characters; a file in UTF-16 must be saved as UTF-8"
+            return Rejected(row, NUL, said, {"value": nuls, "bound": 0})
+        if len(row.text) < least:
+            numbers = {"value": len(row.text), "bound": least}
+            return Rejected(row, TOO_SHORT, f"{len(row.text)} characters", numbers)
+        for name in ("id", "text", "label"):
+            if fault := unwritable(getattr(row, name)):
+                return Rejected(row, UNWRITABLE, f"the {name}: {fault}")
+        return row
+
+    def _judged(self, row: Row) -> Row | Rejected:
+        """What the recipe asks of the text that will be trained on; the cheapest question comes first."""
+        bounds = self.recipe.data.cleaning
+        result: Row | Rejected = row
+        if self._listed is not None:
+            result = self._listed(row)
+        if bounds.symbols and isinstance(result, Row):
+            result = symbols(result, bounds.symbols)
+        if bounds.repetition and isinstance(result, Row):
+            result = repetition(result, bounds.repetition)
+        if bounds.languages and isinstance(result, Row):
+            result = language(result, bounds.languages, bounds.language_probability)
+        return result
 
 
 def clean(row: Row, recipe: Recipe) -> Row | Rejected:
-    """The row with its text cut and its label as an answer, or the reason why it is left out."""
-    text = row.text.strip()
-    if not text:
-        return Rejected(row, EMPTY)
-    if len(text) < recipe.data.cleaning.min_characters:
-        return Rejected(row, TOO_SHORT, f"{len(text)} characters")
-    for name in ("id", "text", "label"):
-        if fault := unwritable(getattr(row, name)):
-            return Rejected(row, UNWRITABLE, f"the {name}: {fault}")
-    return answer(replace(row, text=cut(text, recipe.data.cleaning.max_characters)), recipe)
+    """One row on its own, by all steps that need no other; for many rows, make one Cleaner."""
+    return Cleaner(recipe)(row)[0]
 
 
 def cut(text: str, limit: int) -> str:

@@ -1,18 +1,42 @@
 """Mail from an mbox file, a maildir folder or .eml files. Only the mails of the sample are parsed."""
 
-import mailbox
 import re
-from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from stillroom.data.lines import bounded_lines
 from stillroom.data.mail import UnreadableMailError, parse_mail
 from stillroom.data.reading import EMPTY, Rejected, undecodable
 from stillroom.data.rows import Row
 from stillroom.data.sampling import draw_ids, earlier_ids, faults_of
 from stillroom.recipe.model import MailSource
 
-Mails = dict[str, Callable[[], bytes]]
+LARGEST = 64 * 2**20
+"""Bytes of one mail. A longer one is not read: parsing takes several times its size in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where the bytes of a mail lie; `end` None is the file's end."""
+
+    path: Path
+    begin: int = 0
+    end: int | None = None
+
+    def size(self) -> int:
+        """Bytes, found without reading them."""
+        return (self.path.stat().st_size if self.end is None else self.end) - self.begin
+
+    def read(self) -> bytes:
+        """The bytes."""
+        with self.path.open("rb") as stream:
+            stream.seek(self.begin)
+            return stream.read(self.size())
+
+
+Mails = dict[str, Span]
 
 SEPARATOR = re.compile(
     rb"From .*\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +"
@@ -42,9 +66,14 @@ class MailReader:
         skip = earlier_ids(self.base, self.source.skip_ids_in)
         for id in draw_ids(self._mails, self.source.sample, self.seed, skip):
             try:
-                data = self._mails[id]()
+                size = self._mails[id].size()
+                data = self._mails[id].read() if size <= LARGEST else b""
             except OSError as error:
                 yield Rejected(Row(id, "", None, self.name), "the file cannot be read", error.strerror or str(error))
+                continue
+            if size > LARGEST:
+                said, numbers = f"{size / 2**20:.0f} MiB", {"value": size, "bound": LARGEST}
+                yield Rejected(Row(id, "", None, self.name), "a mail larger than 64 MiB", said, numbers)
             else:
                 yield self._row(id, data)
 
@@ -81,11 +110,10 @@ class MailReader:
         if self.source.kind == "maildir":
             return _of_maildir(self.path, self.name)
         if not self.path.is_dir():
-            return {f"{self.name}/{self.path.stem}": self.path.read_bytes}
+            return {f"{self.name}/{self.path.stem}": Span(self.path)}
         files = [path for path in self.path.rglob("*") if path.name.lower().endswith(".eml") and not path.is_dir()]
         return {
-            f"{self.name}/{str(file.relative_to(self.path)).removesuffix('.eml')}": file.read_bytes
-            for file in sorted(files)
+            f"{self.name}/{str(file.relative_to(self.path)).removesuffix('.eml')}": Span(file) for file in sorted(files)
         }
 
 
@@ -95,26 +123,18 @@ def _of_mbox(path: Path, name: str) -> Mails:
     ends: list[int] = []
     place = 0
     with path.open("rb") as stream:
-        for line in stream:
-            if SEPARATOR.match(line):
+        for line in bounded_lines(stream):
+            length = line if isinstance(line, int) else len(line)
+            if isinstance(line, bytes) and SEPARATOR.match(line):
                 ends.append(place)
-                begins.append(place + len(line))
-            place += len(line)
+                begins.append(place + length)
+            place += length
     ends = [*ends, place][1:]  # A mail ends where the next separator stands.
     spans = enumerate(zip(begins, ends, strict=True), start=1)
-    return {f"{name}/{number}": partial(_read_span, path, begin, end) for number, (begin, end) in spans}
-
-
-def _read_span(path: Path, begin: int, end: int) -> bytes:
-    with path.open("rb") as stream:
-        stream.seek(begin)
-        return stream.read(end - begin)
+    return {f"{name}/{number}": Span(path, begin, end) for number, (begin, end) in spans}
 
 
 def _of_maildir(path: Path, name: str) -> Mails:
-    box = mailbox.Maildir(path, create=False)
-
-    def read(key: str) -> Callable[[], bytes]:
-        return lambda: box.get_bytes(key)
-
-    return {f"{name}/{key}": read(key) for key in sorted(box.keys())}
+    files = [file for folder in ("new", "cur") for file in (path / folder).iterdir() if not file.is_dir()]
+    # What follows the colon are flags, which change when the mail is read.
+    return {f"{name}/{key}": Span(file) for key, file in sorted((file.name.split(":")[0], file) for file in files)}

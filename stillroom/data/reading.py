@@ -2,8 +2,8 @@
 
 import json
 import reprlib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from stillroom.data.rows import Row
@@ -15,17 +15,20 @@ EMPTY = "empty text"
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A row that is left out. `reason` is one of a few short sentences, so that they can be counted; `detail` is
-    what is wrong with this very row."""
+    what is wrong with this very row. `numbers` are what was measured: the "value" and the "bound" that it broke."""
 
     row: Row
     reason: str
     detail: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The line of rejected.jsonl: the row's fields, as Python shows them where JSON cannot hold them, and the whole
-        reason."""
+        """The line of rejected.jsonl: the row's fields, as Python shows them where JSON cannot hold them, the whole
+        reason, and the numbers where there are any."""
         line = {field.name: getattr(self.row, field.name) for field in fields(self.row)}
         line["reason"] = f"{self.reason}: {self.detail}" if self.detail else self.reason
+        if self.numbers:
+            line["numbers"] = dict(self.numbers)
         return {name: _shown(value) if unwritable(value) else value for name, value in line.items()}
 
 

@@ -9,13 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from stillroom.data.lines import LONGEST, TOO_LONG, bounded_lines
 from stillroom.data.reading import Rejected, undecodable
 from stillroom.data.rows import Row
 from stillroom.data.sampling import draw_rows, earlier_ids, faults_of
 from stillroom.recipe.model import TabularSource
-
-LONGEST_FIELD = 16 * 2**20
-"""Characters of one CSV field; a mail with everything in it fits, a file with an unclosed quote does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class TabularReader:
             file = _parquet(self.path)
             return list(file.schema_arrow.names) if file.metadata.num_rows else []
         if self.source.kind == "csv":
-            return _csv_header(self.path) if next(read_csv(self.path), None) else []
+            return _csv_header(self.path)[0] if next(read_csv(self.path), None) else []
         # JSONL declares no columns: those of the first record that can be read are taken.
         record = next((record for record in read_jsonl(self.path) if not record.reason), None)
         if record is None and self.path.stat().st_size:
@@ -135,13 +133,11 @@ def _weight(cell: Any) -> float | None:
 
 def read_csv(path: Path) -> Iterator[Record]:
     """The records below the header, by its names; commas, semicolons and tabs are told apart by the header."""
-    csv.field_size_limit(LONGEST_FIELD)
-    header = _csv_header(path)
-    # Bytes that are not UTF-8 pass through as surrogates, so that one bad record does not end the file.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        delimiter = _delimiter(stream.readline())
-        records = csv.reader(stream, delimiter=delimiter)
-        stream.seek(0)
+    csv.field_size_limit(LONGEST)
+    header, delimiter = _csv_header(path)
+    with path.open("rb") as stream:
+        too_long: list[int] = []
+        records = csv.reader(_csv_lines(stream, too_long), delimiter=delimiter)
         next(records, None)
         while True:
             try:
@@ -150,6 +146,9 @@ def read_csv(path: Path) -> Iterator[Record]:
                 return
             except csv.Error as error:
                 yield Record(reason="not CSV", detail=str(error))
+                continue
+            if too_long:
+                yield Record(reason=TOO_LONG, detail=f"line {records.line_num}: {too_long.pop()} bytes")
                 continue
             if not cells:
                 continue
@@ -166,7 +165,13 @@ def read_csv(path: Path) -> Iterator[Record]:
 def read_jsonl(path: Path) -> Iterator[Record]:
     """The objects of a JSON Lines file; empty lines are passed over."""
     with path.open("rb") as stream:
-        for line in _lines(stream):
+        for line in bounded_lines(stream):
+            if isinstance(line, int):
+                yield Record(reason=TOO_LONG, detail=f"{line} bytes")
+                continue
+            line = line.removeprefix(b"\xef\xbb\xbf").strip()
+            if not line:
+                continue
             if not _is_utf8(line):
                 yield Record(data=line, reason="undecodable")
                 continue
@@ -199,14 +204,27 @@ def _parquet(path: Path) -> Any:
     return pyarrow.parquet.ParquetFile(path)
 
 
-def _csv_header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        delimiter = _delimiter(stream.readline())
+def _csv_header(path: Path) -> tuple[list[str], str]:
+    """The names of the columns and the sign between them."""
+    with path.open("rb") as stream:
+        delimiter = _delimiter(stream.readline(LONGEST).decode("utf-8", "replace"))
         stream.seek(0)
         try:
-            return [name.strip() for name in next(csv.reader(stream, delimiter=delimiter), [])]
+            names = next(csv.reader(_csv_lines(stream, []), delimiter=delimiter), [])
         except csv.Error as error:
             raise ValueError(str(error)) from error
+    return [name.strip() for name in names], delimiter
+
+
+def _csv_lines(stream: BinaryIO, too_long: list[int]) -> Iterator[str]:
+    """The lines as text; one that is too long comes out empty, and its length goes to `too_long`."""
+    for number, line in enumerate(bounded_lines(stream)):
+        if isinstance(line, int):
+            too_long.append(line)
+            yield "\n"
+        else:
+            # Bytes that are not UTF-8 pass through as surrogates, so that one bad record does not end the file.
+            yield line.decode("utf-8-sig" if number == 0 else "utf-8", "surrogateescape")
 
 
 def _delimiter(header: str) -> str:
@@ -227,10 +245,3 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    for line in stream:
-        stripped = line.removeprefix(b"\xef\xbb\xbf").strip()
-        if stripped:
-            yield stripped

@@ -21,6 +21,7 @@ _ANSWERS = ("spam", "no_event")
 _MAIL = ("mbox", "maildir", "eml")
 _ONE_LABEL = (*_MAIL, "documents", "web")  # kinds whose `label` is the answer for all that they give
 _TABULAR = ("csv", "jsonl", "parquet")
+_TOXICITY_LISTS: Place = ("data", "cleaning", "toxicity", "lists")
 
 
 def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
@@ -38,6 +39,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from check_teacher(raw)
     if sources_must_exist:
         yield from _sources(raw)
+        yield from _toxicity_lists(raw)
     if not bad_schema:
         yield from _answers(raw, schema)
         yield from _classes(raw, schema)
@@ -76,6 +78,12 @@ def absolute_paths(raw: Raw, folder: Path) -> Raw:
     if isinstance(raw.get("data"), dict) and isinstance(raw["data"].get("sources"), list):
         sources = [_absolute_source(source, folder) for source in raw["data"]["sources"]]
         raw["data"] = {**raw["data"], "sources": sources}
+    lists = _at(raw, _TOXICITY_LISTS)
+    if isinstance(lists, list):
+        named = [str(_absolute(one, folder)) if isinstance(one, str) else one for one in lists]
+        cleaning = raw["data"]["cleaning"]
+        toxicity = {**cleaning["toxicity"], "lists": named}
+        raw["data"] = {**raw["data"], "cleaning": {**cleaning, "toxicity": toxicity}}
     return raw
 
 
@@ -209,6 +217,12 @@ def _address(place: Place, source: Raw) -> Iterator[Finding]:
         # The value is not repeated: it may hold a password, and messages end up in logs.
         message = "must be the name of an environment variable, such as DATABASE_URL; a recipe holds no addresses of it"
         yield Finding((*place, "url_env"), message)
+
+
+def _toxicity_lists(raw: Raw) -> Iterator[Finding]:
+    for number, path in enumerate(_list(_at(raw, _TOXICITY_LISTS))):
+        if isinstance(path, str) and not Path(path).is_file():
+            yield Finding((*_TOXICITY_LISTS, number), f"no such file: {path}")
 
 
 def _labels(raw: Raw) -> Iterator[Finding]:

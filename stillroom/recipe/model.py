@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, PositiveInt, Tag
 
+from stillroom.recipe.cleaning import Cleaning
 from stillroom.recipe.section import Section
 from stillroom.recipe.teacher import Teacher
 
@@ -182,14 +183,6 @@ Source = Annotated[
     | EventMailSource,
     Field(discriminator="kind"),
 ]
-
-
-class Cleaning(Section):
-    """What is dropped before the split; each dropped row keeps its reason."""
-
-    min_characters: PositiveInt = Field(1, description="A shorter text is dropped.")
-    max_characters: PositiveInt = Field(2000, description="A longer text is cut there, at a word's end.")
-    near_duplicate_threshold: Fraction = Field(0.8, description="Jaccard similarity from which two texts are one.")
 
 
 class Split(Section):

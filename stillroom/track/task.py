@@ -87,8 +87,10 @@ def read_recipe(text: str) -> Recipe:
 
 
 def source_files(recipe: Recipe, base: Path) -> dict[str, Path]:
-    """The local files and folders that the recipe's sources read; what does not exist is the sources' to report."""
-    files = {}
+    """The local files and folders that the data step reads; what does not exist is the step's to report."""
+    toxicity = recipe.data.cleaning.toxicity
+    lists = toxicity.lists if toxicity else []
+    files = {f"word list {path}": base / path for path in lists if (base / path).exists()}
     for number, source in enumerate(recipe.data.sources):
         paths = [*([source.path] if hasattr(source, "path") else []), *getattr(source, "skip_ids_in", [])]
         for path in paths:

@@ -81,7 +81,8 @@ def test_any_rejected_row_can_be_written() -> None:
         assert json.loads(json.dumps(line, ensure_ascii=False, allow_nan=False).encode()) == line
         assert isinstance(line["label"], str)
     assert Rejected(ROW, "bad", "why").as_dict() == {
-        "id": "1", "text": "some text", "label": {"kind": "a"}, "source": "csv", "meta": {}, "weight": 1.0, "reason": "bad: why"
+        "id": "1", "text": "some text", "label": {"kind": "a"}, "source": "csv", "meta": {}, "weight": 1.0,
+        "reason": "bad: why",
     }  # fmt: skip
 
 

@@ -167,3 +167,49 @@ def test_cut_texts_are_counted(tmp_path: Path, make_recipe: Any) -> None:
     report = prepare(make_recipe(SOURCE, cleaning={"max_characters": 60}), tmp_path, tmp_path / "out")
     assert report["notes"] == ["jsonl:a.jsonl: 10 texts were cut at 60 characters."]
     assert report["dropped"] == {}
+
+
+def test_what_cleaning_drops_keeps_its_numbers(tmp_path: Path, make_recipe: Any) -> None:
+    footer = "\nThis footer stands below every one of these letters."
+    rows = [{**row, "text": row["text"] + footer} for row in good(40)]
+    bad = ["nul \0 byte", "tiny", "# # # # one", "darn it all", "- x\n- y\n- z", footer + footer]
+    rows += [{"text": text, "label": {"kind": "a"}} for text in bad]
+    rows.append({"text": f"{text(3)} and three words more{footer}", "label": {"kind": "a"}})
+    write(tmp_path / "a.jsonl", rows)
+    (tmp_path / "words.txt").write_text("darn\n")
+    cleaning = {
+        "boilerplate_documents": 30,
+        "min_characters": 5,
+        "symbols": {},
+        "toxicity": {"lists": [str(tmp_path / "words.txt")]},
+        "near_duplicate_threshold": 0.5,
+        "near_duplicates": "drop",
+    }
+    report = prepare(make_recipe(SOURCE, cleaning=cleaning), tmp_path, tmp_path / "out")
+    rejected = [json.loads(line) for line in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
+    assert {row["reason"].split(":")[0]: (row["numbers"]["value"], row["numbers"]["bound"]) for row in rejected} == {
+        "NUL bytes": (1, 0),
+        "text shorter than min_characters": (4, 5),
+        "more signs than words": (1.0, 0.9),
+        "words of a toxicity list": (1, 0),
+        "nothing but boilerplate": (2, 30),
+        "near duplicate": (0.7778, 0.5),
+    }
+    assert rejected[-1]["reason"] == "near duplicate: of jsonl:a.jsonl/4, Jaccard 0.78"
+    assert report["duplicates"] == {"exact": 0, "near_clusters": 1}
+    clusters = [json.loads(line) for line in (tmp_path / "out/near_duplicates.jsonl").read_text().splitlines()]
+    assert [(line["size"], line["first"], line["others"][0]["jaccard"]) for line in clusters] == [
+        (2, "jsonl:a.jsonl/4", 0.7778)
+    ]
+    kept = [row.text for name in NAMES for row in read_rows(tmp_path / "out" / f"{name}.jsonl")]
+    assert sorted(kept) == sorted(map(text, range(40)))
+
+
+def test_the_clusters_are_shown_where_they_stay(tmp_path: Path, make_recipe: Any) -> None:
+    write(tmp_path / "a.jsonl", [*good(30), {"text": text(5) + " once more", "label": {"kind": "a"}}])
+    recipe = make_recipe(SOURCE, cleaning={"near_duplicate_threshold": 0.6})
+    assert prepare(recipe, tmp_path, tmp_path / "out")["dropped"] == {}
+    [line] = map(json.loads, (tmp_path / "out/near_duplicates.jsonl").read_text().splitlines())
+    assert line["near_duplicates"] == "group" and line["others"] == [
+        {"id": "jsonl:a.jsonl/31", "source": "jsonl:a.jsonl", "jaccard": 0.875}
+    ]

@@ -1,12 +1,15 @@
 import random
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.data.rows import Row
-from stillroom.data.split import class_of, split
+from stillroom.data.split import class_of
+from stillroom.data.split import split as places
 from stillroom.recipe.model import Split
 
 SCHEMA = {"properties": {"kind": {"enum": ["a", "b"]}}}
@@ -17,6 +20,10 @@ def rows(count: int, kind: str = "a", source: str = "csv") -> list[Row]:
         Row(f"{source}{kind}{number}", f"{source} {kind} text {number}", {"kind": kind}, source)
         for number in range(count)
     ]
+
+
+def split(data: list[Row], clusters: Sequence[int], *rest: Any) -> dict[str, list[Row]]:
+    return {name: [data[place] for place in part] for name, part in places(data, clusters, *rest).items()}
 
 
 def sizes(parts: dict[str, list[Row]]) -> list[int]:

@@ -142,3 +142,18 @@ def test_weights_are_read_and_what_is_none_is_rejected(tmp_path: Path, kind: str
     reasons = [item.reason for item in items if isinstance(item, Rejected)]
     assert reasons == ["the weight is not a number of 0 or more"] * 4
     assert "no column no. It has: text, label, n." in reader(path, weight="no").faults()[0]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_line_too_long_is_passed_over(tmp_path: Path, kind: str) -> None:
+    long = "x" * (17 * 2**20)
+    lines = {
+        "csv": f"text,label\none,a\n{long},b\ntwo,c\n",
+        "jsonl": f'{{"text":"one","label":"a"}}\n{{"text":"{long}"}}\n{{"text":"two","label":"c"}}\n',
+    }
+    path = tmp_path / f"a.{kind}"
+    path.write_text(lines[kind])
+    source = TabularSource.model_validate({"kind": kind, "path": str(path)})
+    first, bad, last = TabularReader(source, tmp_path, "a", 0).rows()
+    assert isinstance(first, Row) and isinstance(last, Row) and (first.text, last.text) == ("one", "two")
+    assert isinstance(bad, Rejected) and bad.reason == "a line longer than 16 MiB" and "bytes" in bad.detail

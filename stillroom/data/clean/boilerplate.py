@@ -1,0 +1,81 @@
+"""Lines that stand in many texts (footers, disclaimers, menus) are removed from all of them.
+
+The texts are counted in a first pass. The count is a sketch of fixed size (count-min), so memory does not grow with the
+number of lines; it never counts too few.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillroom.data.clean.text import split_words
+from stillroom.data.reading import Rejected
+from stillroom.data.rows import Row
+
+FEWEST_WORDS = 4
+"""A shorter line ("Thanks,", "Subject: Hello") recurs because people write it."""
+NOTHING_ELSE = "nothing but boilerplate"
+_CELLS = 2**22
+_ROWS = 3
+
+
+def line_keys(text: str) -> list[int]:
+    """A 64-bit key of each line that may be boilerplate, each once."""
+    import xxhash
+
+    lines = {" ".join(line.split()) for line in text.split("\n")}
+    return [xxhash.xxh3_64_intdigest(line.encode("utf-8", "surrogatepass")) for line in lines if _may_be(line)]
+
+
+class LineCounts:
+    """In how many texts each line stands: a table of 48 MiB, whatever the number of lines."""
+
+    def __init__(self) -> None:
+        self._table: NDArray[np.uint32] = np.zeros((_ROWS, _CELLS), np.uint32)
+
+    def add(self, keys: Sequence[int]) -> None:
+        """Count the line keys of some texts."""
+        for row, cells in zip(self._table, self._cells(keys), strict=True):
+            np.add.at(row, cells, 1)
+
+    def often(self, documents: int) -> "Boilerplate":
+        """The lines of at least so many texts, in a form that other processes can be given."""
+        return Boilerplate(documents, np.packbits(self._table >= documents, axis=1))
+
+    @staticmethod
+    def _cells(keys: Sequence[int]) -> list[NDArray[np.uint64]]:
+        wide = np.array(keys, np.uint64)
+        return [(wide >> np.uint64(20 * row)) % np.uint64(_CELLS) for row in range(_ROWS)]
+
+
+class Boilerplate:
+    """Removes the lines that were counted often. 1.5 MiB."""
+
+    def __init__(self, documents: int, often: Any) -> None:
+        self.documents, self._often = documents, often
+
+    def __call__(self, row: Row) -> Row | Rejected:
+        """The row without these lines, or its rejection where nothing else is in it."""
+        lines = row.text.split("\n")
+        kept = [line for line in lines if not self._is_boilerplate(line)]
+        removed = len(lines) - len(kept)
+        if not removed:
+            return row
+        text = "\n".join(kept).strip()
+        if text:
+            return replace(row, text=text)
+        return Rejected(row, NOTHING_ELSE, f"{removed} lines", {"value": removed, "bound": self.documents})
+
+    def _is_boilerplate(self, line: str) -> bool:
+        for key in line_keys(line):
+            cells = [(key >> (20 * row)) % _CELLS for row in range(_ROWS)]
+            if all(self._often[row][cell >> 3] >> (7 - (cell & 7)) & 1 for row, cell in enumerate(cells)):
+                return True
+        return False
+
+
+def _may_be(line: str) -> bool:
+    return len(line) > FEWEST_WORDS and len(split_words(line)) >= FEWEST_WORDS

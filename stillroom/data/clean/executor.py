@@ -1,0 +1,62 @@
+"""The same work on every chunk of a stream, on all cores; results come in the order of the chunks."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import chain, islice
+from multiprocessing import get_context
+from typing import Any, Protocol, TypeVar
+
+from stillroom.machine import cpu_threads
+
+T = TypeVar("T")
+R = TypeVar("R")
+INLINE = 8
+"""Chunks that are worked on in this process first: starting others takes longer than a small set takes in all."""
+AHEAD = 3
+"""Chunks a process that wait for it, so that none of them idles and the backlog stays small."""
+
+
+class Executor(Protocol):
+    """Runs `work` on every chunk and gives its results in order."""
+
+    def __call__(self, work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[R]:
+        """`work` and the chunks must be picklable; no more than a few chunks are held at once."""
+
+
+def local(work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[R]:
+    """On the cores of this machine that this process may use."""
+    chunks = iter(chunks)
+    yield from map(work, islice(chunks, INLINE))
+    rest = next(chunks, None)
+    if rest is None:
+        return
+    chunks = chain([rest], chunks)
+    workers = cpu_threads()
+    if workers == 1:
+        yield from map(work, chunks)
+        return
+    # Spawned, not forked: the readers may have started threads, and a fork copies their locks as they stand.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work,))
+    try:
+        waiting: deque[Future[R]] = deque()
+        for chunk in chunks:
+            waiting.append(pool.submit(_work, chunk))
+            if len(waiting) > workers * AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_its_work: Callable[[Any], Any]
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    global _its_work
+    _its_work = work
+
+
+def _work(chunk: Any) -> Any:
+    return _its_work(chunk)

@@ -1,0 +1,89 @@
+"""Rows on disk: what passes through the data step lies in a file, and memory holds eight bytes a row."""
+
+import pickle
+import tempfile
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import overload
+
+from stillroom.data.rows import Row
+from stillroom.files import full_disk_is_the_users
+
+
+class Spool(Sequence[Row]):
+    """A sequence of rows that is appended to and read at any place.
+
+    Its file lies in `folder`, has no name there, and is gone with the process, however that ends. Raises UserError
+    when the disk is full.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._places = array("Q")
+        self._end = 0
+        with full_disk_is_the_users(folder):
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- `close` closes it
+
+    def append(self, row: Row) -> None:
+        """Add a row at the end."""
+        # Pickle holds whatever a source may give, half a surrogate pair and dates among it; only we read it.
+        data = pickle.dumps(row, protocol=5)
+        with full_disk_is_the_users(self.folder):
+            self._file.seek(self._end)
+            self._file.write(data)
+        self._places.append(self._end)
+        self._end += len(data)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        with full_disk_is_the_users(self.folder):
+            self._file.seek(self._places[index])  # writes what is still buffered
+        row: Row = pickle.load(self._file)
+        return row
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[number] for number in range(len(self)))
+
+    def pick(self, numbers: Sequence[int]) -> "Picked":
+        """Some of the rows, in the given order; they stay on disk."""
+        return Picked(self, numbers)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class Picked(Sequence[Row]):
+    """Rows of a spool by their numbers in it."""
+
+    def __init__(self, spool: Spool, numbers: Sequence[int]) -> None:
+        self._spool, self.numbers = spool, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Picked": ...
+    def __getitem__(self, index: int | slice) -> "Row | Picked":
+        if isinstance(index, slice):
+            return Picked(self._spool, self.numbers[index])
+        return self._spool[self.numbers[index]]
