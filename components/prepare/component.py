@@ -20,4 +20,6 @@ def prepare(recipe: str, base: str, data: Output[Dataset]) -> None:
 
         spec = read_recipe(recipe)
         inputs = source_files(spec, Path(base)) | presence(spec)
-        run_step("prepare", out, spec, ("output_schema", "data"), inputs, lambda to: prepare(spec, Path(base), to))
+        taught = ("teacher",) if any(source.kind == "distilled" for source in spec.data.sources) else ()
+        sections = ("output_schema", "data", *taught)
+        run_step("prepare", out, spec, sections, inputs, lambda to: prepare(spec, Path(base), to))

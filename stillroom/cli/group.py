@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("stillroom.cli.recipe:check", "Report every fault of a recipe at once."),
     "schema": ("stillroom.cli.recipe:schema", "Print the JSON Schema of recipes, for editors."),
     "annotate": ("stillroom.cli.teacher:annotate", "Let a teacher label texts, by votes."),
+    "distil": ("stillroom.cli.teacher:distil", "Let a teacher draw questions and answers from documents."),
     "runs": ("stillroom.cli.runs:runs", "List the runs: when, how good, and whether the model passed."),
     "compare": ("stillroom.cli.runs:compare", "Compare the chosen models of two runs."),
     "report": ("stillroom.cli.runs:report", "Print where the report of a run lies."),

@@ -33,7 +33,7 @@ def check(recipe: Path, profile: str | None) -> None:
 
     loaded = load_recipe(recipe, profile)
     local = [source for source in loaded.data.sources if source.kind not in ("huggingface", "sql", "web")]
-    refuse_faults(open_sources(local, recipe.absolute().parent, loaded.data.seed))
+    refuse_faults(open_sources(local, recipe.absolute().parent, loaded.data.seed, loaded))
     for line in summary(recipe, loaded):
         click.echo(line)
 

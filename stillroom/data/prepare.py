@@ -32,7 +32,7 @@ def prepare(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -
     the steps that look at one row alone. Raises UserError with every fault of the sources at once, or when fewer than
     ten usable rows are left, or when none of them can go to the test split.
     """
-    readers = open_sources(recipe.data.sources, base, recipe.data.seed)
+    readers = open_sources(recipe.data.sources, base, recipe.data.seed, recipe)
     refuse_faults(readers)
     with closing(CleanRows(out)) as clean:
         # Whole before anything can fail, so that whoever is told "too few rows" can look at it.

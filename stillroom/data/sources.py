@@ -23,12 +23,14 @@ from stillroom.recipe.model import (
     EventMailSource,
     HuggingFaceSource,
     MailSource,
+    Recipe,
     Source,
     SpamAssassinSource,
     SqlSource,
     TabularSource,
     WebSource,
 )
+from stillroom.recipe.teacher import DistilledSource
 
 
 class EventMailReader:
@@ -55,14 +57,18 @@ class EventMailReader:
         )
 
 
-def open_sources(sources: Sequence[Source], base: Path, seed: int) -> list[Reader]:
-    """One reader a source, in the recipe's order. Relative paths are resolved against `base`."""
+def open_sources(sources: Sequence[Source], base: Path, seed: int, recipe: Recipe | None = None) -> list[Reader]:
+    """One reader a source, in the recipe's order. Relative paths are resolved against `base`.
+
+    `recipe` is needed by sources whose rows depend on the task and its teacher.
+    """
     readers: list[Reader] = []
     taken: Counter[str] = Counter()
     for source in sources:
         name = _name(source)
         taken[name] += 1
-        readers.append(_reader(source, base, name if taken[name] == 1 else f"{name}#{taken[name]}", seed))
+        name = name if taken[name] == 1 else f"{name}#{taken[name]}"
+        readers.append(_reader(source, base, name, seed, recipe))
     return readers
 
 
@@ -87,7 +93,7 @@ def _name(source: Source) -> str:
     return f"{source.kind}:{last}"
 
 
-def _reader(source: Source, base: Path, name: str, seed: int) -> Reader:
+def _reader(source: Source, base: Path, name: str, seed: int, recipe: Recipe | None) -> Reader:
     match source:
         case TabularSource():
             return TabularReader(source, base, name, seed)
@@ -101,6 +107,12 @@ def _reader(source: Source, base: Path, name: str, seed: int) -> Reader:
             return ChatReader(source, base, name, seed)
         case SqlSource():
             return SqlReader(source, base, name, seed)
+        case DistilledSource():
+            from stillroom.teacher.source import DistilledReader  # It reads documents by the readers above.
+
+            if recipe is None:
+                raise ValueError("a distilled source needs the recipe that names its teacher")
+            return DistilledReader(source, base, name, recipe)
         case HuggingFaceSource():
             return HuggingFaceReader(source, base, name, seed)
         case SpamAssassinSource():

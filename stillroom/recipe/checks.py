@@ -13,7 +13,7 @@ from typing import Any, get_args
 from stillroom.recipe.faults import Finding, Place, suggest
 from stillroom.recipe.model import PACKAGED_MODELS, Export, QuantisedFormat, RejectionRule
 from stillroom.recipe.schema import class_names, date_fields, fields, free_text_fields, unsupported, validate
-from stillroom.recipe.teacher_checks import check_teacher
+from stillroom.recipe.teacher_checks import check_distilled, check_teacher
 
 Raw = dict[str, Any]
 _SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -43,6 +43,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     if not bad_schema:
         yield from _answers(raw, schema)
         yield from _classes(raw, schema)
+        yield from check_distilled(raw, schema)
         yield from _rules(raw, schema)
     if schema is None:
         yield from _gates(raw)
@@ -245,8 +246,9 @@ def _source_path(place: Place, kind: Any, path: str) -> Iterator[Finding]:
             yield Finding(place, f"no such folder: {path}")
         elif not here.is_absolute() and not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", path):
             yield Finding(place, f"'{path}' is neither a folder nor a Hugging Face id like 'org/name'")
-    elif kind in (*_TABULAR, *_MAIL, "documents", "chat"):
-        wanted = {"maildir": "folder", "eml": "file or folder", "documents": "file or folder"}.get(kind, "file")
+    elif kind in (*_TABULAR, *_MAIL, "documents", "chat", "distilled"):
+        either = dict.fromkeys(("eml", "documents", "distilled"), "file or folder")
+        wanted = {"maildir": "folder", **either}.get(kind, "file")
         if not here.exists():
             yield Finding(place, f"no such {wanted}: {path}")
         elif wanted == "file" and here.is_dir():

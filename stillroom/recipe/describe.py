@@ -34,7 +34,8 @@ def with_field_tables(manual: str) -> str:
 
 def _sections(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "data", "Data"
-    for mapping in ("TabularSource", "MailSource", "HuggingFaceSource", "SpamAssassinSource", "EventMailSource"):
+    for source in schema["$defs"]["Data"]["properties"]["sources"]["items"]["oneOf"]:
+        mapping = str(source["$ref"]).rpartition("/")[2]
         kind = schema["$defs"][mapping]["properties"]["kind"]
         kinds = kind.get("enum") or [kind["const"]]
         yield f"data.sources[] of kind {', '.join(kinds)}", mapping

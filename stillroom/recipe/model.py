@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, NonNegativeInt, PositiveFloat, Positi
 
 from stillroom.recipe.cleaning import Cleaning
 from stillroom.recipe.section import Section
-from stillroom.recipe.teacher import Teacher
+from stillroom.recipe.teacher import DistilledSource, Teacher
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -178,6 +178,7 @@ Source = Annotated[
     | WebSource
     | ChatSource
     | SqlSource
+    | DistilledSource
     | HuggingFaceSource
     | SpamAssassinSource
     | EventMailSource,

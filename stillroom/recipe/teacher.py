@@ -53,3 +53,36 @@ class Teacher(Section):
     min_agreement: Annotated[float, Field(gt=0, le=1)] = Field(
         0.67, description="Share of equal votes below which a label goes to people."
     )
+
+
+class DistilledSource(Section):
+    """Questions and grounded answers that the teacher draws from documents, each with a citation that is checked."""
+
+    kind: Literal["distilled"]
+    path: str = Field(description="The documents: a file, or a folder that is read at any depth.")
+    chunk_characters: Annotated[int, Field(ge=100)] = Field(
+        2000, description="A passage has at most so many characters."
+    )
+    chunk_overlap: Annotated[int, Field(ge=0)] = Field(200, description="What neighbouring passages share, at most.")
+    ocr: bool = Field(
+        True, description="Read pages without a text layer by OCR, if `stillroom[documents]` is installed."
+    )
+    questions: list[QuestionKind] = Field(
+        ["fact", "reasoning", "comparison", "procedure", "not-in-text"],
+        min_length=1,
+        description="The kinds of question that each passage is asked for.",
+    )
+    per_kind: PositiveInt = Field(1, description="Questions of each kind for each passage.")
+    min_score: Annotated[PositiveInt, Field(le=5)] = Field(
+        4, description="Least score (1 to 5) that the judge must give."
+    )
+    show_passage: bool = Field(
+        True, description="The specialist reads question and passage; false: the question alone, and it must know."
+    )
+    controls: Annotated[int, Field(ge=0)] = Field(
+        20, description="Swapped answers that the judge is shown to see whether it notices; for the report."
+    )
+    sample: PositiveInt | None = Field(None, description="Take this many passages, drawn with the data seed.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL); passages whose id they hold are skipped."
+    )

@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from stillroom.recipe.faults import Finding
+from stillroom.recipe.faults import Finding, Place
 from stillroom.recipe.model import PACKAGED_MODELS
-from stillroom.recipe.teacher import PACKAGED_ENDPOINT
+from stillroom.recipe.schema import fields
+from stillroom.recipe.teacher import PACKAGED_ENDPOINT, DistilledSource
 
+FACTS = ("answer", "citation", "question", "kind", "file", "page", "headings", "score")
+"""What a distilled pair holds, and so what an answer of the task can be made of."""
+
+_QUESTION_ROOM = 300
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
@@ -64,3 +69,44 @@ def _prices(teacher: dict[str, Any]) -> Iterator[Finding]:
         if isinstance(model, str) and model not in prices:
             message = f"money is counted by prices, and '{model}' has none; write teacher.prices for it"
             yield Finding(("teacher", "budget", "money"), message)
+
+
+def check_distilled(raw: dict[str, Any], schema: dict[str, Any] | None) -> Iterator[Finding]:
+    """Whether a distilled source can give answers of the task, and texts that are not cut."""
+    data = raw.get("data")
+    sources = data.get("sources") if isinstance(data, dict) else None
+    for index, source in enumerate(sources if isinstance(sources, list) else []):
+        if isinstance(source, dict) and source.get("kind") == "distilled":
+            yield from _sizes(raw, source, ("data", "sources", index))
+            if schema is not None:
+                yield from _fits(schema, source, ("data", "sources", index))
+
+
+def _sizes(raw: dict[str, Any], source: dict[str, Any], place: Place) -> Iterator[Finding]:
+    size = source.get("chunk_characters", DistilledSource.model_fields["chunk_characters"].default)
+    if not isinstance(size, int):
+        return
+    cleaning = raw["data"].get("cleaning")
+    limit = cleaning.get("max_characters", 2000) if isinstance(cleaning, dict) else 2000
+    if source.get("show_passage", True) and isinstance(limit, int) and limit < size + _QUESTION_ROOM:
+        message = (
+            f"passages of {size} characters with their questions would be cut at {limit}; write {size + _QUESTION_ROOM}"
+        )
+        yield Finding(("data", "cleaning", "max_characters"), message)
+
+
+def _fits(schema: dict[str, Any], source: dict[str, Any], place: Place) -> Iterator[Finding]:
+    infos = {info.name: info for info in fields(schema)}
+    if "answer" not in infos:
+        yield Finding(("output_schema",), "a distilled pair has an answer; write a property `answer`", of_key=True)
+    for name, info in infos.items():
+        if name not in FACTS and info.required:
+            message = f"a distilled pair has no '{name}'; it has {', '.join(FACTS)}"
+            yield Finding(("output_schema", "properties", name), message, of_key=True)
+    wanted = source.get("questions", DistilledSource.model_fields["questions"].default)
+    for name in ("answer", "citation"):
+        if isinstance(wanted, list) and "not-in-text" in wanted and name in infos and not infos[name].nullable:
+            message = (
+                f'a question of kind not-in-text has no {name}; write type: [string, "null"], or leave the kind out'
+            )
+            yield Finding(("output_schema", "properties", name), message, of_key=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stillroom.errors import UserError
 from stillroom.models.cache import cache_folder
 from stillroom.recipe.model import Recipe
 from stillroom.teacher.cache import AnswerCache
@@ -25,3 +26,12 @@ def open_teacher(recipe: Recipe, task: str) -> Iterator[Client]:
             yield client
     finally:
         cache.close()
+
+
+def probe_teacher(recipe: Recipe) -> list[str]:
+    """What is wrong with the teacher, without asking it anything that costs; for checks before a run."""
+    try:
+        with open_teacher(recipe, "probe"):
+            return []
+    except UserError as error:
+        return str(error).splitlines()

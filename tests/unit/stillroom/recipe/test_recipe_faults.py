@@ -51,7 +51,7 @@ CASES = {
     ),
     f"{TOP}{SOURCES}    - path: a.csv\n": (
         "5:7: data.sources[0].kind: missing; write kind: with one of csv, jsonl, parquet, mbox, maildir, eml, "
-        "documents, web, chat, sql, huggingface, spam-assassin, generated-event-mail"
+        "documents, web, chat, sql, distilled, huggingface, spam-assassin, generated-event-mail"
     ),
     f"{TOP}{SOURCES}    - kind: cvs\n": "5:13: data.sources[0].kind: 'cvs' is unknown; did you mean 'csv'?",
     f"{TOP}{DATA}sft: {{epochs: '2'}}\n": "7:15: sft.epochs: must be a number, not '2'; write it without quotes",
