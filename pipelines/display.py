@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -33,9 +34,9 @@ class Display(Protocol):
         """Something that the person should know now."""
 
 
-def display_for(stream: TextIO) -> Display:
-    """Bars where `stream` is a terminal, else lines."""
-    return Bars(stream) if stream.isatty() else Lines(stream)
+def display_for(stream: TextIO, steps: Iterable[str] = FOLDERS) -> Display:
+    """Bars for the steps where `stream` is a terminal, else lines."""
+    return Bars(stream, steps) if stream.isatty() else Lines(stream)
 
 
 class Tail:
@@ -88,7 +89,7 @@ class Tail:
 class Bars:
     """A live table on a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, steps: Iterable[str] = FOLDERS) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
         from rich.text import Text
@@ -116,8 +117,7 @@ class Bars:
             redirect_stderr=False,
         )
         self._tasks: dict[str, TaskID] = {
-            name: self._bars.add_task(name, start=False, total=1, mark="[dim]·[/]", state="", note="")
-            for name in FOLDERS
+            name: self._bars.add_task(name, start=False, total=1, mark="[dim]·[/]", state="", note="") for name in steps
         }
         self._now: TaskID | None = None
         self._part = ""

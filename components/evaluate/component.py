@@ -1,4 +1,4 @@
-"""A model's scores on the held-out test split."""
+"""A model's scores on rows that it has not seen."""
 
 from kfp import dsl
 from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
@@ -14,8 +14,9 @@ def evaluate(
     evaluation: Output[Artifact],
     scores: Output[Metrics],
     adapter: Input[Model] = None,  # KFP's way to say that it may be left out
+    split: str = "test",
 ) -> None:
-    """Answer the test split with the base model, or with an adapter on it, through the engine that will serve."""
+    """Answer a split with the base model, or with an adapter on it, through the engine that will serve."""
     from pathlib import Path
 
     from stillroom.track.task import read_recipe, task
@@ -37,13 +38,17 @@ def evaluate(
         through = spec.train.quantization_aware if tuned else None
 
         def build(to: Path) -> None:
-            write_gguf(base, tuned / "adapter" if tuned else None, to, through)
-            evaluate(spec, read_rows(rows / "test.jsonl"), Specialist(to / "model.gguf", spec), model, to)
+            # Later steps ask the model that was tested; one of many variants is not asked again, and is large.
+            place = to if split == "test" else to / "work"
+            write_gguf(base, tuned / "adapter" if tuned else None, place, through)
+            evaluate(spec, read_rows(rows / f"{split}.jsonl"), Specialist(place / "model.gguf", spec), model, to)
 
         inputs: dict[str, Path | str] = {"base": base, "data": rows}
         if tuned is not None:
             inputs["adapter"] = tuned
         if through is not None:
             inputs["format"] = through
+        if split != "test":
+            inputs["split"] = split
         run_step(f"evaluate-{model}", out, spec, ("instruction", "output_schema", "serve"), inputs, build)
         log_scores(scores, out / "evaluation.json")

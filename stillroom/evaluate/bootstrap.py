@@ -6,7 +6,7 @@ each row was drawn, so all resampled scores are one matrix product, and a ratio 
 counts each time instead of being averaged over rows, which would be another figure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -43,6 +43,18 @@ def intervals(ratios: dict[str, Ratio], seed: int = 0, resamples: int = RESAMPLE
     columns = _columns(list(ratios.values()))
     drawn = _divide(_resampled(columns, seed, resamples))
     return {name: _interval(score(ratio), drawn[:, place]) for place, (name, ratio) in enumerate(ratios.items())}
+
+
+def mean_interval(ratios: Sequence[Ratio], seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    """The plain mean of several scores of the same rows, such as macro F1, with its interval.
+
+    A score that has nothing to count in a resample (its class was not drawn) is left out of that resample's mean.
+    """
+    columns = _columns(list(ratios))
+    sums = _resampled(columns, seed, resamples)
+    counted = sums[..., 1] > 0
+    means = (_divide(sums) * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+    return _interval(float(np.mean([score(ratio) for ratio in ratios])), means)
 
 
 def paired_difference(first: Ratio, second: Ratio, seed: int = 0, resamples: int = RESAMPLES) -> Interval:

@@ -43,7 +43,9 @@ def evaluate(recipe: Recipe, rows: list[Row], generator: Generator, model: str, 
     them as it likes; the seconds are those of that call.
     """
     if not rows:
-        raise UserError("There are no test rows to evaluate on. Give the recipe more data or a larger test share.")
+        raise UserError(
+            "There are no rows to evaluate on. Give the recipe more data, or this split a larger share in data.split."
+        )
     without = [row.id for row in rows if row.label is None]
     if without:
         raise UserError(f"{len(without)} test rows have no gold answer to compare with, the first is {without[0]!r}.")

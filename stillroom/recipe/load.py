@@ -4,6 +4,7 @@ A loaded recipe is resolved: one profile is applied and none are left, paths are
 rules that fit the task. So the copy in a run's folder says everything, wherever it lies.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,22 @@ def dump_recipe(recipe: Recipe) -> str:
     return stream.getvalue()
 
 
+def changed(recipe: Recipe, change: Mapping[tuple[str, ...], Any], folder: Path) -> tuple[Recipe | None, list[str]]:
+    """A loaded recipe with other values at some places, and no faults; or None and what is wrong with it then.
+
+    Relative paths among the values are meant from `folder`.
+    """
+    raw = recipe.model_dump(mode="json", exclude_unset=True)
+    for place, value in change.items():
+        section = raw
+        for step in place[:-1]:
+            section = section.setdefault(step, {})
+        section[place[-1]] = value
+    raw = absolute_paths(raw, folder)
+    found = _findings(raw, sources_must_exist=True)
+    return (None, [_said(finding) for finding in found]) if found else (_resolved(raw), [])
+
+
 def deep_merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """`base` with the keys of `change`: a mapping is merged into a mapping, anything else is put in its place."""
     merged = dict(base)
@@ -92,6 +109,10 @@ def _findings(raw: dict[str, Any], sources_must_exist: bool) -> list[Finding]:
     places = {finding.place for finding in found}
     checked = check(raw, sources_must_exist=sources_must_exist)
     return list(dict.fromkeys(found + [finding for finding in checked if finding.place not in places]))
+
+
+def _said(finding: Finding) -> str:
+    return f"{path_text(finding.place)}: {finding.message}"
 
 
 def _fault(document: Document, finding: Finding) -> Fault:

@@ -122,7 +122,7 @@ def curves(name: str, width: int, series: Sequence[Curve], title: str, from_zero
     """Curves over training steps, each labelled with its last value at its right end."""
     thinned = [Curve(one.label, _thin(one.points), one.css, one.noisy) for one in series]
     series = [one for one in thinned if one.points]
-    ends = [(one, _mean_line(one.points)[-1][1] if one.noisy else one.points[-1][1]) for one in series]
+    ends = [(one, mean_line(one.points)[-1][1] if one.noisy else one.points[-1][1]) for one in series]
     described = "; ".join(f"{one.label}: {number(one.points[0][1])} to {number(last)}" for one, last in ends)
     height = 230 if width <= NARROW else 250
     drawing = Drawing(name, width, height, title, described or "No points were logged.")
@@ -153,7 +153,7 @@ def curves(name: str, width: int, series: Sequence[Curve], title: str, from_zero
         points = [place(*point) for point in one.points]
         if one.noisy:
             drawing.curve(points, f"curve faint {one.css}")
-            points = [place(*point) for point in _mean_line(one.points)]
+            points = [place(*point) for point in mean_line(one.points)]
         drawing.curve(points, f"curve {one.css}")
         if not one.noisy:
             for (x, at), (step, value) in zip(points, one.points, strict=True):
@@ -182,7 +182,7 @@ def _thin(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return [*means, finite[-1]]
 
 
-def _mean_line(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def mean_line(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Moving mean over a tenth of the curve, at its ends over what there is."""
     reach = max(1, len(points) // 20)
     return [

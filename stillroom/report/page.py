@@ -4,11 +4,15 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stillroom.files import write_text
 from stillroom.recipe.model import Recipe
 from stillroom.report import scores, sections, words
 from stillroom.report.run import read_run
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def write_report(recipe: Recipe, steps: Mapping[str, Path], out: Path) -> None:
@@ -22,38 +26,15 @@ def write_report(recipe: Recipe, steps: Mapping[str, Path], out: Path) -> None:
 
 def render(recipe: Recipe, steps: Mapping[str, Path]) -> str:
     """The page as text."""
-    import jinja2
-
     run = read_run(steps)
     noun = sections.noun_of(recipe)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stillroom.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=words.percent,
-        percent_range=words.percent_range,
-        signed=words.signed,
-        signed_range=words.signed_range,
-        number=words.number,
-        size=words.size,
-        duration=words.duration,
-        date=words.date,
-        human=words.human,
-        source_name=scores.source_name,
-        share_of=sections.share_of,
-    )
-    environment.globals["plural"] = words.plural
-    script = environment.get_template("script.html").render()
-    page = environment.get_template("report.html").render(
+    pages = environment()
+    script, script_hash = script_of(pages)
+    page = pages.get_template("report.html").render(
         name=recipe.name,
         noun=noun,
         script=script,
-        # Only this very script may run: a mail that smuggled one past the escaping would still not be executed.
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=script_hash,
         verdict=sections.verdict(recipe, run),
         data=sections.data(run),
         training=sections.training(run),
@@ -68,3 +49,40 @@ def render(recipe: Recipe, steps: Mapping[str, Path]) -> str:
         recipe=sections.recipe_text(recipe),
     )
     return words.printable(page)
+
+
+def environment() -> "jinja2.Environment":
+    """The templates with the filters that write figures."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("stillroom.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        percent=words.percent,
+        percent_range=words.percent_range,
+        signed=words.signed,
+        signed_range=words.signed_range,
+        number=words.number,
+        size=words.size,
+        duration=words.duration,
+        date=words.date,
+        human=words.human,
+        source_name=scores.source_name,
+        share_of=sections.share_of,
+    )
+    made.globals["plural"] = words.plural
+    return made
+
+
+def script_of(pages: "jinja2.Environment") -> tuple[str, str]:
+    """The page's script and its hash for the content security policy.
+
+    Only this very script may run: a mail that smuggled one past the escaping would still not be executed.
+    """
+    script = pages.get_template("script.html").render()
+    return script, base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -55,7 +55,7 @@ def verdict(recipe: Recipe, run: Run) -> Json:
     evaluation = summary["models"][run.shown]
     file = _file(run, run.shown)
     exact = Score("", "constrained", "exact_match").read(evaluation["groups"]["all"])
-    gain = _points(summary["comparisons"].get("chosen_over_base") or summary["comparisons"].get("sft_over_base"))
+    gain = points(summary["comparisons"].get("chosen_over_base") or summary["comparisons"].get("sft_over_base"))
     return {
         "passed": summary["gate"]["passed"],
         "chosen": summary.get("chosen") is not None,
@@ -121,7 +121,7 @@ def training(run: Run) -> Json:
     result: Json = {
         "sft": run.sft.totals,
         "dpo": run.dpo and run.dpo.totals,
-        "sft_figure": _figure("sft-loss", lambda name, width: charts.curves(name, width, sft, "Loss during SFT", True)),
+        "sft_figure": drawn("sft-loss", lambda name, width: charts.curves(name, width, sft, "Loss during SFT", True)),
     }
     if run.dpo:
         lines = run.dpo.curves
@@ -134,11 +134,11 @@ def training(run: Run) -> Json:
         result["dpo_figures"] = [
             (
                 "Log-probability of the answers, in nats",
-                _figure("dpo-logps", lambda name, width: charts.curves(name, width, apart, "DPO log-probs"), half),
+                drawn("dpo-logps", lambda name, width: charts.curves(name, width, apart, "DPO log-probs"), half),
             ),
             (
                 "Margin between chosen and rejected",
-                _figure("dpo-margin", lambda name, width: charts.curves(name, width, margin, "DPO margin"), half),
+                drawn("dpo-margin", lambda name, width: charts.curves(name, width, margin, "DPO margin"), half),
             ),
         ]
     return result
@@ -183,7 +183,7 @@ def ladder(recipe: Recipe, run: Run, noun: str) -> Json:
                 ],
             }
         )
-    compared = {name: _points(raw) for name, raw in summary["comparisons"].items()}
+    compared = {name: points(raw) for name, raw in summary["comparisons"].items()}
     return {
         "groups": groups,
         "titles": [score.title for score in scores],
@@ -268,7 +268,7 @@ def formats(recipe: Recipe, run: Run, noun: str) -> Json:
     figure = None
     if candidates:
         title = "Size, speed and quality"
-        figure = _figure("trade", lambda name, width: charts.trade(name, width, candidates, title, noun))
+        figure = drawn("trade", lambda name, width: charts.trade(name, width, candidates, title, noun))
     count = run.summary["models"][run.shown]["groups"]["all"]["rows"]
     return {
         "rows": rows,
@@ -370,7 +370,7 @@ def _metric(recipe: Recipe) -> str:
     return METRIC_WORDS[headline_metric(recipe)]
 
 
-def _points(raw: Json | None) -> Interval | None:
+def points(raw: Json | None) -> Interval | None:
     """A difference between two shares as points of 100."""
     interval = Interval.read(raw)
     return interval and Interval(interval.value * 100, interval.low * 100, interval.high * 100)
@@ -392,12 +392,12 @@ def _series(lines: list[Json], key: str) -> list[tuple[float, float]]:
     return [(float(line["step"]), float(line[key])) for line in lines if line.get(key) is not None]
 
 
-def _figure(name: str, draw: Callable[[str, int], Markup], wide: int = charts.WIDE) -> Figure:
+def drawn(name: str, draw: Callable[[str, int], Markup], wide: int = charts.WIDE) -> Figure:
     return Figure(draw(f"{name}-wide", wide), draw(f"{name}-narrow", charts.NARROW))
 
 
 def _whiskers(name: str, panels: list[charts.Panel], title: str, rival: str = "") -> Figure:
-    return _figure(name, lambda one, width: charts.whiskers(one, width, panels, title, rival))
+    return drawn(name, lambda one, width: charts.whiskers(one, width, panels, title, rival))
 
 
 def share_of(part: Any, whole: Any) -> str:

@@ -100,7 +100,7 @@ def test_free_text_has_no_constrained_scores(tmp_path):
 
 
 def test_what_cannot_be_scored_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no test rows"):
+    with pytest.raises(UserError, match="no rows to evaluate on"):
         evaluate(RECIPE, [], Fixed(TABLE), "sft", tmp_path)
     with pytest.raises(UserError, match=r"1 test rows have no gold answer .* 'x'"):
         evaluate(RECIPE, [Row("x", "one", None, "generated")], Fixed(TABLE), "sft", tmp_path)
