@@ -246,6 +246,12 @@ class Sft(Section):
         description="What each class counts in the loss: the rarer the more (balanced), or a mapping of classes to "
         "weights, where a class that is not named counts 1.",
     )
+    validations: PositiveInt = Field(
+        3, description="How often the loss on the validation split is measured. The adapter of the lowest is kept."
+    )
+    patience: PositiveInt | None = Field(
+        None, description="Training stops after so many validations in a row without a lower loss; null never stops it."
+    )
     lora: LoraOptions = Field(LoraOptions(), description="The adapter.")
     seed: int = Field(0, description="Seed of the order, the adapter and the dropout.")
 

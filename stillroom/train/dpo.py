@@ -21,23 +21,25 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
 
     from stillroom.train import setup
     from stillroom.train.encode import Encoder
+    from stillroom.train.portions import Portions
     from stillroom.train.quantization_aware import QuantizationAware, at_the_end
 
     if recipe.dpo is None:
         raise UserError("The recipe has no dpo section, so there is no preference training to do.")
     options, tokenizer = recipe.dpo, setup.load_tokenizer(base)
     encoder = Encoder(recipe, tokenizer)
-    rows = []
+    rows, ids = [], []
     for pair in read_jsonl(pairs):
         chosen = encoder.encode(pair["text"], pair["chosen"], pair["id"])
         # The longer answer decides how much of the text fits, so that both stand behind the same prompt.
         rejected = encoder.encode(pair["text"], pair["rejected"], pair["id"])
         prompt = min(chosen.prompt, rejected.prompt, key=len)
         rows.append({"prompt_ids": prompt, "chosen_ids": chosen.completion, "rejected_ids": rejected.completion})
+        ids.append(pair["id"])
     if not rows:
         raise UserError(f"{pairs} holds no preference pair, so there is nothing to train on.")
 
-    class SharedDPOTrainer(DPOTrainer):
+    class SharedDPOTrainer(Portions, DPOTrainer):
         def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
             return dataset  # the pairs are token ids already
 
@@ -76,7 +78,7 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
         processing_class=tokenizer,
         callbacks=[StopAtCollapse(), *([at_the_end(aware, 1.0)] if aware else [])],
     )
-    facts = setup.train(trainer, "train-dpo", out)
+    facts = setup.train(trainer, "train-dpo", out, ids)
     if aware is not None:
         facts |= {"quantization_aware": recipe.train.quantization_aware}
     return setup.write_training(out, facts, _curves(trainer.state.log_history))

@@ -1,22 +1,21 @@
 """What SFT and DPO have in common: the model with its adapter, the trainer's arguments, the run with its curves."""
 
 import math
-import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stillroom import machine
-from stillroom.errors import UserError
 from stillroom.files import full_disk_is_the_users, write_json, write_jsonl
-from stillroom.progress import Progress
+from stillroom.progress import say
 from stillroom.recipe.model import Dpo, Sft
+from stillroom.report.words import duration
 from stillroom.train.shared_forward import CannotShare, TokenCount, share_prefixes
+
+if TYPE_CHECKING:
+    from stillroom.train.callbacks import KeepBest
 
 CHECKPOINTS = "checkpoints"
 """Folder beside the adapter that an interrupted training goes on from; removed when training has ended."""
-WHOLE = "whole"
-"""Mark in a checkpoint that was written to its end."""
 
 
 def load_tokenizer(base: Path) -> Any:
@@ -34,9 +33,9 @@ def load_model(base: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from stillroom.train.precision import fastest_dtype
+    from stillroom.train.precision import fastest_dtype, fastest_threads
 
-    torch.set_num_threads(machine.cpu_threads())
+    torch.set_num_threads(fastest_threads())
     model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype())
     model.config.use_cache = False
     return model
@@ -46,7 +45,7 @@ def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, 
     """Arguments that SFTConfig and DPOConfig share."""
     import torch
 
-    from stillroom.train.precision import fastest_dtype
+    from stillroom.train.precision import device, fastest_dtype
 
     steps = max(1, math.ceil(samples / section.batch_size) * section.epochs)
     return {
@@ -67,7 +66,7 @@ def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, 
         "save_total_limit": 2,  # the newest may be half-written when a kill comes
         "gradient_checkpointing": False,
         "bf16": fastest_dtype() is torch.bfloat16,
-        "use_cpu": not torch.cuda.is_available(),
+        "use_cpu": device() == "cpu",
         "seed": section.seed,
         "report_to": "none",
         "disable_tqdm": True,
@@ -94,54 +93,64 @@ def prepare_model(model: Any, autocast: bool) -> TokenCount | None:
     return count
 
 
-def train(trainer: Any, task: str, out: Path) -> dict[str, Any]:
-    """Run a TRL trainer to its end, from the last whole checkpoint where there is one; write curves and adapter.
+def train(trainer: Any, task: str, out: Path, ids: list[str], best: "KeepBest | None" = None) -> dict[str, Any]:
+    """Run a TRL trainer to its end, from the last whole checkpoint where there is one; write the adapter.
 
-    Returns the facts that both kinds of training record. Raises UserError when the loss is no longer a number.
+    trainer: with Portions in front. ids: the ids of the training data's rows. Returns the facts that both kinds of
+    training record. Raises UserError when the loss is no longer a number.
     """
     import torch
-    from transformers import TrainerCallback
+
+    from stillroom.train.callbacks import Watch
+    from stillroom.train.trial import plan
 
     checkpoints = out / CHECKPOINTS
-
-    class Watch(TrainerCallback):
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            self.progress = Progress(task, state.max_steps)
-            self.progress.update(state.global_step)
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-            loss = (logs or {}).get("loss")
-            if loss is not None and not math.isfinite(loss):
-                raise UserError(
-                    f"Training stopped at step {state.global_step}: the loss is {loss}. Lower the learning rate in the "
-                    f"recipe. Checkpoints before that step are kept in {out / CHECKPOINTS}."
-                )
-            if loss is not None:
-                self.progress.update(state.global_step, f"loss {loss:.3f}")
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            os.sync()  # the trainer's own writes come to rest before the mark that says they are whole
-            (checkpoints / f"checkpoint-{state.global_step}" / WHOLE).touch()
-
+    trainer.ids = ids
     count = prepare_model(trainer.model, trainer.args.bf16)
-    trainer.add_callback(Watch())
+    seconds = plan(trainer, _first_epoch(trainer), count is not None)
+    count = count or TokenCount()
+    count.computed = count.plain = 0
+    dtype = "bfloat16" if trainer.args.bf16 else "float32"
+    place = f"on {torch.get_num_threads()} threads" if trainer.args.device.type == "cpu" else "on the GPU"
+    say(f"{task}: {len(ids)} rows in {dtype} {place}, about {duration(seconds)}.")
+    trainer.add_callback(Watch(task, checkpoints))
+    if best is not None:
+        trainer.add_callback(best)
     last = _last_whole(checkpoints)
     with full_disk_is_the_users(out), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         result = trainer.train(resume_from_checkpoint=str(last) if last else None)
+        if best is not None:
+            best.restore(trainer.model, trainer.state.global_step)
         trainer.model.save_pretrained(out / "adapter", selected_adapters=["default"])
-    count = count or TokenCount()
-    return {
+    facts = {
         "steps": trainer.state.global_step,
         "samples": len(trainer.train_dataset),
         "seconds": round(result.metrics["train_runtime"], 2),
+        "estimated_seconds": round(seconds, 2),
         "resumed_from_step": _step(last) if last else 0,
-        "dtype": "bfloat16" if trainer.args.bf16 else "float32",
+        "device": trainer.args.device.type,
+        "dtype": dtype,
         "threads": torch.get_num_threads(),
+        "rows_at_once": trainer.rows_at_once or trainer.args.per_device_train_batch_size,
+        "gradient_checkpointing": trainer.model.is_gradient_checkpointing,
         "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         "computed_tokens": count.computed,
         "plain_tokens": count.plain,
     }
+    if best is not None and best.best_step is not None:
+        facts |= {"best_step": best.best_step, "stopped_early": best.stopped}
+    return facts
+
+
+def _first_epoch(trainer: Any) -> list[list[int]]:
+    """The row numbers of the first epoch, batch by batch."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        order = list(trainer._get_train_sampler(trainer.train_dataset))
+    size = trainer.args.per_device_train_batch_size
+    return [order[begin : begin + size] for begin in range(0, len(order), size)]
 
 
 def _step(checkpoint: Path) -> int:
@@ -151,6 +160,8 @@ def _step(checkpoint: Path) -> int:
 def _last_whole(checkpoints: Path) -> Path | None:
     """The newest checkpoint that was written to its end; what a kill cut short is removed."""
     import shutil
+
+    from stillroom.train.callbacks import WHOLE
 
     whole = []
     for checkpoint in checkpoints.glob("checkpoint-*"):

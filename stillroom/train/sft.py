@@ -29,8 +29,10 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
 
     from stillroom.train import setup
     from stillroom.train.bucketing import LengthBuckets
+    from stillroom.train.callbacks import KeepBest
     from stillroom.train.encode import Encoded, Encoder
-    from stillroom.train.quantization_aware import QuantizationAware, at_the_end
+    from stillroom.train.portions import Portions
+    from stillroom.train.quantization_aware import QuantizationAware, at_the_end, first_step
     from stillroom.train.weights import class_weights, collator, token_weights, weighed, weighted
 
     options, tokenizer = recipe.sft, setup.load_tokenizer(base)
@@ -45,7 +47,7 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
         rows = [{"input_ids": s.prompt + s.completion, "labels": s.labels(full)} for s in encoded]
         return Dataset.from_list([row | {"weights": of_row} for row, of_row in zip(rows, weights, strict=True)])
 
-    class BucketedSFTTrainer(SFTTrainer):
+    class BucketedSFTTrainer(Portions, SFTTrainer):
         _signature_columns: list[str]
 
         def _set_signature_columns_if_needed(self) -> None:
@@ -70,7 +72,7 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
                 **setup.trainer_arguments(options, out, len(samples)),
                 dataset_kwargs={"skip_prepare_dataset": True},
                 eval_strategy="steps" if held_out else "no",
-                eval_steps=max(1, math.ceil(steps / 3)),
+                eval_steps=max(1, math.ceil(steps / options.validations)),
             ),
             train_dataset=data_set(samples, counts, options.loss == "full"),
             # The validation loss is that of the answers, row by row alike, whatever is trained: so variants compare.
@@ -99,7 +101,9 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
         aware = QuantizationAware(trainer.model, base, recipe.train.quantization_aware)
         through = at_the_end(aware, recipe.train.quantization_aware_share)
         trainer.add_callback(through)
-    facts = setup.train(trainer, "train-sft", out)
+    share = recipe.train.quantization_aware_share if through is not None else 1.0
+    best = KeepBest(out / setup.CHECKPOINTS, options.patience, lambda steps: first_step(steps, share))
+    facts = setup.train(trainer, "train-sft", out, [row.id for row in train], best if held_out else None)
     if through is not None:
         facts |= {"quantization_aware": recipe.train.quantization_aware, "rounded_from_step": through.begin}
     facts |= {"loss": options.loss, "class_weights": by_class if options.class_weights != "none" else None}

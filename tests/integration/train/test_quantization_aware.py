@@ -16,7 +16,7 @@ from stillroom.export.export import export
 from stillroom.export.gguf import tensor_names
 from stillroom.files import read_jsonl, write_jsonl
 from stillroom.recipe.model import Recipe
-from stillroom.train import precision, quantization_aware, setup
+from stillroom.train import callbacks, precision, quantization_aware, setup
 from stillroom.train.dpo import train_dpo
 from stillroom.train.quantization_aware import QuantizationAware
 from stillroom.train.sft import train_sft
@@ -225,7 +225,7 @@ def test_resumed_is_uninterrupted_across_the_switch(
     class Killed(BaseException):
         pass
 
-    class Dying(setup.Progress):
+    class Dying(callbacks.Progress):
         at = 0
 
         def update(self, done: int, note: str = "") -> None:
@@ -236,7 +236,7 @@ def test_resumed_is_uninterrupted_across_the_switch(
     for step in (5, 11):  # once before the switch, once behind it
         with monkeypatch.context() as patch:
             patch.setattr(Dying, "at", step)
-            patch.setattr(setup, "Progress", Dying)
+            patch.setattr(callbacks, "Progress", Dying)
             with pytest.raises(Killed):
                 train_sft(recipe(), narrow, ROWS, [], tmp_path / "killed")
     again = train_sft(recipe(), narrow, ROWS, [], tmp_path / "killed")

@@ -5,57 +5,21 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_task import ROWS, adapter, losses, pairs, recipe
 
 from stillroom.data.rows import Row
 from stillroom.errors import UserError
-from stillroom.files import read_json, read_jsonl, write_jsonl
-from stillroom.recipe.model import Recipe
-from stillroom.train import precision, setup
+from stillroom.files import read_json, read_jsonl
+from stillroom.train import callbacks, precision, setup
 from stillroom.train.dpo import reference_drop, train_dpo
 from stillroom.train.encode import Encoder
 from stillroom.train.sft import train_sft
-
-SCHEMA = {
-    "type": "object",
-    "properties": {"category": {"enum": ["spam", "other"]}, "word": {"type": "string"}},
-    "required": ["category", "word"],
-    "additionalProperties": False,
-}
-ANIMALS = ("otter", "heron", "badger", "lynx", "marten", "plover", "stoat", "wren")
-
-
-def recipe(**changes: Any) -> Recipe:
-    document = {
-        "name": "tiny",
-        "instruction": "Is the text spam? Which animal does it name?",
-        "output_schema": SCHEMA,
-        "data": {"sources": [{"kind": "csv", "path": "rows.csv"}]},
-        "sft": {"epochs": 2, "batch_size": 4, "learning_rate": 0.003, "lora": {"rank": 4}},
-        "dpo": {"pairs": 8, "batch_size": 4, "rules": ["broken_json"], "epochs": 2},
-    }
-    return Recipe.model_validate(document | changes)
-
-
-ROWS = [
-    Row(
-        f"{animal}-{n}",
-        f"The {animal} " + "ran far " * n,
-        {"category": ("spam", "other")[n % 2], "word": animal},
-        "made",
-    )
-    for animal in ANIMALS
-    for n in range(3)
-]
 
 
 @pytest.fixture(autouse=True)
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     precision.fastest_dtype.cache_clear()
     monkeypatch.setattr(precision, "fastest_dtype", lambda: torch.float32)
-
-
-def losses(folder: Path) -> list[float]:
-    return [line["loss"] for line in read_jsonl(folder / "curves.jsonl") if "loss" in line]
 
 
 def test_shared_training_is_stock_training(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,13 +39,13 @@ def test_resumed_is_uninterrupted(tiny: Path, tmp_path: Path, monkeypatch: pytes
     class Killed(BaseException):
         pass
 
-    class Dying(setup.Progress):
+    class Dying(callbacks.Progress):
         def update(self, done: int, note: str = "") -> None:
             if done == 8:
                 raise Killed
             super().update(done, note)
 
-    monkeypatch.setattr(setup, "Progress", Dying)
+    monkeypatch.setattr(callbacks, "Progress", Dying)
     with pytest.raises(Killed):
         train_sft(recipe(), tiny, ROWS, [], tmp_path / "killed")
     monkeypatch.undo()
@@ -93,30 +57,6 @@ def test_resumed_is_uninterrupted(tiny: Path, tmp_path: Path, monkeypatch: pytes
     assert again["resumed_from_step"] > 0
     assert losses(tmp_path / "killed") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
     assert adapter(tmp_path / "killed") == pytest.approx(adapter(tmp_path / "whole"), rel=1e-4, abs=1e-6)
-
-
-def adapter(folder: Path) -> list[float]:
-    from safetensors.torch import load_file
-
-    return [float(tensor.sum()) for tensor in load_file(folder / "adapter" / "adapter_model.safetensors").values()]
-
-
-def pairs(folder: Path) -> Path:
-    path = folder / "pairs.jsonl"
-    write_jsonl(
-        path,
-        (
-            {
-                "id": row.id,
-                "text": row.text,
-                "chosen": f'{{"category":"{row.label["category"]}","word":"{row.label["word"]}"}}',
-                "rejected": f'{{"category":"{row.label["category"]}","word":',
-                "rule": "broken_json",
-            }
-            for row in ROWS[:8]
-        ),
-    )
-    return path
 
 
 def test_dpo_parts_chosen_from_rejected(tiny: Path, tmp_path: Path) -> None:

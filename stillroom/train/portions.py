@@ -1,0 +1,161 @@
+"""A batch computed in as many portions as memory holds.
+
+The gradients of the portions add up to the batch's own: TRL divides the loss by the tokens of the whole batch (SFT),
+and a portion of pairs counts by its share of the batch (DPO). So the size of the portions changes time and memory and
+nothing else.
+"""
+
+import math
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stillroom.errors import UserError
+from stillroom.progress import say
+
+
+class Portions:
+    """Goes in front of a TRL trainer: runs each batch in portions of `rows_at_once` rows (pairs in DPO).
+
+    Where memory runs out in the middle of a step, the portion is halved, the step goes on from where it was, and the
+    log says so; when a single row does not fit, gradient checkpointing is switched on.
+    """
+
+    rows_at_once: int | None = None
+    """None: the whole batch."""
+    ids: list[str]
+    """The id of each row of the training data, in its order."""
+
+    def training_step(self: Any, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """One forward and backward pass over the batch; returns its loss.
+
+        Raises UserError, before the weights change, where the loss is no number or one row alone is too much.
+        """
+        rows = row_count(inputs)
+        if num_items_in_batch is None and "labels" in inputs:
+            num_items_in_batch = (inputs["labels"][:, 1:] != -100).sum()
+        done, loss = 0, torch.zeros((), device=self.args.device)
+        while done < rows:
+            size = min(self.rows_at_once or rows, rows - done)
+            portion = take(inputs, done, done + size)
+            before = self._gradients()
+            last = done + size == rows
+            try:
+                # Workers exchange their gradients once a step.
+                with nullcontext() if last else self.accelerator.no_sync(model):
+                    loss = loss + self._portion_step(model, portion, inputs, num_items_in_batch)
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                failed = True
+            else:
+                failed = False
+            if failed:  # outside of the except clause, which would keep the failed portion's tensors alive
+                self._restore(before)
+                self._take_less(size, portion)
+                continue
+            done += size
+        if not math.isfinite(value := float(loss)):
+            raise UserError(self._no_number(value, inputs))
+        return loss
+
+    def _portion_step(self: Any, model: Any, portion: dict[str, Any], inputs: dict[str, Any], items: Any) -> Tensor:
+        if "completion_mask" not in portion or "labels" in portion:
+            return super().training_step(model, portion, items)  # type: ignore[misc, no-any-return]
+        # DPO's losses are means: over the pairs, and the chosen answers' own loss over their tokens.
+        weights = self.loss_weights
+        pairs = row_count(portion) / row_count(inputs)
+        tokens = float(_chosen_tokens(portion) / _chosen_tokens(inputs).clamp(min=1))
+        shares = [tokens if kind == "sft" else pairs for kind in self.loss_types]
+        self.loss_weights = [weight * share for weight, share in zip(weights, shares, strict=True)]
+        try:
+            return super().training_step(model, portion, items)  # type: ignore[misc, no-any-return]
+        finally:
+            self.loss_weights = weights
+
+    def _gradients(self: Any) -> list[tuple[Any, Tensor | None]]:
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return [(parameter, None if parameter.grad is None else parameter.grad.clone()) for parameter in trained]
+
+    def _restore(self: Any, before: list[tuple[Any, Tensor | None]]) -> None:
+        for parameter, gradient in before:
+            parameter.grad = gradient
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _take_less(self: Any, size: int, portion: dict[str, Any]) -> None:
+        if size > 1:
+            self.rows_at_once = size // 2
+            say(f"Memory ran out at {size} rows. Batches now run in portions of {size // 2}, with the same result.")
+        elif checkpoint_layers(self.model):
+            say("Memory ran out at a single row. Gradient checkpointing is on from here: slower, with the same result.")
+        else:
+            length = int(portion["attention_mask"].sum(1).max())
+            raise UserError(
+                f"There is not enough memory to train on one row of {length} tokens, even with gradient checkpointing. "
+                "Lower sft.max_tokens, choose a smaller base_model, or give the machine more memory."
+            )
+
+    def _no_number(self: Any, loss: float, inputs: dict[str, Any]) -> str:
+        named = ", ".join(self._ids_of(inputs))
+        return (
+            f"Training stopped at step {self.state.global_step + 1}: the loss is {loss}. Its batch holds the rows "
+            f"{named}. Lower the learning rate in the recipe, or look at these rows. The checkpoints before this step "
+            f"are kept in {self.args.output_dir}."
+        )
+
+    def _ids_of(self: Any, inputs: dict[str, Any]) -> list[str]:
+        """The ids of a batch's rows, found by their tokens: only needed once, when something is wrong."""
+        known = {tuple(rows[0]): id for rows, id in zip(map(sequences, self.train_dataset), self.ids, strict=True)}
+        lengths = inputs["attention_mask"].sum(1).tolist()
+        batch = inputs["input_ids"].tolist()[: row_count(inputs)]
+        return [known.get(tuple(row[:length]), "?") for row, length in zip(batch, lengths, strict=False)]
+
+
+def sequences(example: dict[str, Any]) -> list[list[int]]:
+    """The token ids that one example runs through the model: one row in SFT; chosen, then rejected, in DPO."""
+    if "input_ids" in example:
+        return [list(example["input_ids"])]
+    return [list(example["prompt_ids"]) + list(example[answer]) for answer in ("chosen_ids", "rejected_ids")]
+
+
+def row_count(inputs: dict[str, Any]) -> int:
+    """Rows of a collated batch; of DPO's, which holds all chosen and then all rejected answers, the pairs."""
+    rows: int = inputs["input_ids"].shape[0]
+    return rows // 2 if "completion_mask" in inputs and "labels" not in inputs else rows
+
+
+def take(inputs: dict[str, Any], begin: int, end: int) -> dict[str, Any]:
+    """Rows (pairs) `begin` to `end` of a collated batch."""
+    rows = row_count(inputs)
+    if (begin, end) == (0, rows):
+        return dict(inputs)
+
+    def part(value: Any) -> Any:
+        if not isinstance(value, Tensor) or not value.ndim:
+            return value
+        if len(value) == 2 * rows:
+            return torch.cat([value[begin:end], value[rows + begin : rows + end]])
+        return value[begin:end]
+
+    return {name: part(value) for name, value in inputs.items()}
+
+
+def _chosen_tokens(inputs: dict[str, Any]) -> Tensor:
+    mask: Tensor = inputs["completion_mask"]
+    return mask[: len(mask) // 2, 1:].sum()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the device's or the machine's memory is used up."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def checkpoint_layers(model: Any) -> bool:
+    """Let the layers compute their activations again in the backward pass; False where they do so already."""
+    if getattr(model, "is_gradient_checkpointing", False):
+        return False
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    return True
