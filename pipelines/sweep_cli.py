@@ -29,12 +29,14 @@ def sweep(
     seed: int,
     folder: Path | None,
 ) -> int:
-    """Train RECIPE once for each combination of values and compare them on the validation split.
+    """Compare variants of RECIPE: one for each combination of values.
 
-    The best is marked, and it alone is scored on the test split, once. The same command goes on after an
-    interruption; other values extend the table. Exits with 3 when a variant failed.
+    Each is trained and scored on the validation split. The best is marked, and it alone is scored on the test split,
+    once. The same command goes on after an interruption; other values extend the table. Exits with 3 when a variant
+    failed.
 
-    stillroom sweep r.yaml --grid sft.loss=[response,full] data.balance=[none,downsample]
+    \b
+    stillroom sweep r.yaml --grid 'sft.loss=[response,full]' 'data.balance=[none,downsample]'
     """
     from stillroom.errors import UserError
     from stillroom.recipe.load import load_recipe

@@ -20,6 +20,7 @@ from stillroom.report.sweep import write_page
 from stillroom.sweep import state as states
 from stillroom.sweep.grid import Variant
 from stillroom.sweep.table import STEPS, scored
+from stillroom.track.layout import FOLDERS
 from stillroom.track.run import RECIPE
 from stillroom.track.step import fingerprint, step_key
 from stillroom.track.task import source_files
@@ -44,6 +45,7 @@ def run_variants(state: Json, recipe: Recipe, variants: Sequence[Variant], recip
         states.note(state, variant.name, _run(variant.name, folder, one, own, stamp, at))
         states.save(state, recipe, at)
         write_page(recipe, state, at)
+        _refuse_empty_validation(folder)
     states.save(state, recipe, at)
     write_page(recipe, state, at)
 
@@ -86,6 +88,16 @@ def _run(name: str, folder: Path, one: Recipe, own: dict[str, Recipe], stamp: st
     if result is None:
         return {"state": "failed", "reason": f"its files in {folder} were gone as soon as they were written"}
     return {"state": "done", "stamp": stamp, **result}
+
+
+def _refuse_empty_validation(folder: Path) -> None:
+    """End the sweep where no variant can be scored: all of them have the validation rows of the first."""
+    rows = folder / FOLDERS["prepare"] / "validation.jsonl"
+    if rows.is_file() and not rows.stat().st_size:
+        raise UserError(
+            "The validation split is empty, so no variant can be scored. Give the recipe more data, or validation a "
+            "larger share in data.split."
+        )
 
 
 class _Stamps:

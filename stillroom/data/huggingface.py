@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from stillroom.data.reading import Rejected
+from stillroom.data.reading import Rejected, with_weight
 from stillroom.data.rows import Row
 from stillroom.data.sampling import draw_ids, earlier_ids, faults_of
 from stillroom.recipe.model import HuggingFaceSource
@@ -35,7 +35,12 @@ class HuggingFaceReader:
             text, label = values[self.source.text], self._label(values)
             row = Row(id, text if isinstance(text, str) else "", label, self.name)
             wrong = text is not None and not isinstance(text, str)
-            yield Rejected(row, "the text is not a string", type(text).__name__) if wrong else row
+            if wrong:
+                yield Rejected(row, "the text is not a string", type(text).__name__)
+            elif self.source.weight is not None:
+                yield with_weight(row, values[self.source.weight], self.source.weight)
+            else:
+                yield row
 
     def _label(self, values: dict[str, Any]) -> Any:
         if self.source.label is None:
@@ -56,7 +61,8 @@ class HuggingFaceReader:
             return [f"The data set {self.source.path} (split {self.source.split}) could not be loaded: {said[0]}"]
         if not len(self._data):
             return [f"The data set {self.source.path} (split {self.source.split}) is empty."]
-        wanted = [column for column in (self.source.text, self.source.label) if column is not None]
+        named = (self.source.text, self.source.label, self.source.weight)
+        wanted = [column for column in named if column is not None]
         missing = [column for column in wanted if column not in columns]
         if not missing:
             return []

@@ -1,15 +1,17 @@
 """What every source gives: rows, or what a row would have been and why it is none."""
 
 import json
+import math
 import reprlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 from stillroom.data.rows import Row
 
 UNDECODABLE = "undecodable bytes"
 EMPTY = "empty text"
+NO_WEIGHT = "the weight is not a number of 0 or more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ class Reader(Protocol):
 def undecodable(id: str, source: str, data: bytes, detail: str = "") -> Rejected:
     """Reject bytes that are no text; the first 200 are kept, as Python shows them."""
     return Rejected(Row(id, repr(data[:200]), None, source), UNDECODABLE, detail)
+
+
+def with_weight(row: Row, cell: Any, column: str) -> Row | Rejected:
+    """The row with the weight that its cell holds; an empty cell counts 1, and what is no weight rejects the row."""
+    if cell is None or cell == "":
+        return row
+    try:
+        weight = math.nan if isinstance(cell, bool) else float(cell)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not (math.isfinite(weight) and weight >= 0):
+        return Rejected(row, NO_WEIGHT, f"{cell!r} in column {column}")
+    return replace(row, weight=weight)
 
 
 def unwritable(value: Any) -> str:

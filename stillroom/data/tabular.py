@@ -2,15 +2,14 @@
 
 import csv
 import json
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from stillroom.data.lines import LONGEST, TOO_LONG, bounded_lines
-from stillroom.data.reading import Rejected, undecodable
+from stillroom.data.reading import Rejected, undecodable, with_weight
 from stillroom.data.rows import Row
 from stillroom.data.sampling import draw_rows, earlier_ids, faults_of
 from stillroom.recipe.model import TabularSource
@@ -70,11 +69,10 @@ class TabularReader:
         label = values.get(source.label) if source.label is not None else None
         row = Row(id, text if isinstance(text, str) else "", label, self.name)
         if source.weight is not None:
-            weight = _weight(values.get(source.weight))
-            if weight is None:
-                said = f"{values[source.weight]!r} in column {source.weight}"
-                return Rejected(row, "the weight is not a number of 0 or more", said)
-            row = replace(row, weight=weight)
+            weighed = with_weight(row, values.get(source.weight), source.weight)
+            if isinstance(weighed, Rejected):
+                return weighed
+            row = weighed
         if text is not None and not isinstance(text, str):
             return Rejected(row, "the text is not a string", f"{type(text).__name__} in column {source.text}")
         return row
@@ -118,17 +116,6 @@ class TabularReader:
             return read_jsonl(self.path)
         named = (self.source.text, self.source.label, self.source.id, self.source.weight)
         return read_parquet(self.path, [column for column in named if column is not None])
-
-
-def _weight(cell: Any) -> float | None:
-    """A cell as a weight; an empty one counts 1, and None says that it is none."""
-    if cell is None or cell == "":
-        return 1.0
-    try:
-        weight = math.nan if isinstance(cell, bool) else float(cell)
-    except (TypeError, ValueError):
-        return None
-    return weight if math.isfinite(weight) and weight >= 0 else None
 
 
 def read_csv(path: Path) -> Iterator[Record]:

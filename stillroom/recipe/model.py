@@ -138,6 +138,9 @@ class HuggingFaceSource(Section):
     split: str = Field("train", description="Which of its splits to read; it is split anew here.")
     text: str = Field("text", description="The column with the input text.")
     label: str | None = Field("label", description="The column with the answer; null when the rows have none.")
+    weight: str | None = Field(
+        None, description="The column with what a row counts in SFT's loss, 0 or more; an empty cell counts 1."
+    )
     sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
     skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from stillroom.data.huggingface import HuggingFaceReader
+from stillroom.data.reading import NO_WEIGHT
 from stillroom.data.rows import Row
 from stillroom.recipe.model import HuggingFaceSource
 
@@ -40,3 +41,13 @@ def test_missing_columns_and_splits_are_named(tmp_path: Path) -> None:
     assert reader(tmp_path).faults() == ["The data set set has no columns text, label. It has: mail, kind."]
     [fault] = reader(tmp_path, split="nowhere").faults()
     assert "could not be loaded" in fault and "nowhere" in fault
+
+
+def test_weights(tmp_path: Path) -> None:
+    write(tmp_path, [{"text": str(number), "label": "a", "n": n} for number, n in enumerate([2.5, None, -1.0])])
+    source = reader(tmp_path, weight="n")
+    assert source.faults() == []
+    assert [item.weight if isinstance(item, Row) else item.reason for item in source.rows()] == [2.5, 1.0, NO_WEIGHT]
+    assert reader(tmp_path, weight="no").faults() == [
+        "The data set set has no column no. It has: text, label, n."
+    ]  # fmt: skip
