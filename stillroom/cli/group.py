@@ -17,6 +17,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("stillroom.cli.recipe:schema", "Print the JSON Schema of recipes, for editors."),
     "annotate": ("stillroom.cli.teacher:annotate", "Let a teacher label texts, by votes."),
     "distil": ("stillroom.cli.teacher:distil", "Let a teacher draw questions and answers from documents."),
+    "data": ("stillroom.cli.data:data", "Look at data sets: what is in one, and what tells two apart."),
+    "review": ("stillroom.cli.review:review", "Send labels to people as a sheet, and bring back what they said."),
     "runs": ("stillroom.cli.runs:runs", "List the runs: when, how good, and whether the model passed."),
     "compare": ("stillroom.cli.runs:compare", "Compare the chosen models of two runs."),
     "report": ("stillroom.cli.runs:report", "Print where the report of a run lies."),

@@ -1,0 +1,1 @@
+"""Labels that people look at: a sheet goes out, comes back, is checked and merged."""
