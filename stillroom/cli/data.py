@@ -1,4 +1,4 @@
-"""The commands about data sets: `data diff`."""
+"""The commands about data sets: `data report` and `data diff`."""
 
 from pathlib import Path
 
@@ -29,3 +29,22 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
         click.echo(f"Note: {fault}")
     names = [f"{path} (version {one.version})" for path, one in zip((a, b), opened, strict=True)]
     click.echo(render_difference(found, names))
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Where the page goes; by default beside the data.")
+@click.option("--recipe", type=click.Path(path_type=Path), help="The recipe, for lengths in tokens of its model.")
+@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
+def report(folder: Path, out: Path | None, recipe: Path | None, open_it: bool) -> None:
+    """Write a page about the data set in FOLDER (a run, a data folder, or a file of rows) and print where it lies."""
+    from stillroom.recipe.load import load_recipe
+    from stillroom.report.data_page import write_data_report
+
+    if recipe is None and (folder / "recipe.yaml").is_file():
+        recipe = folder / "recipe.yaml"
+    loaded = load_recipe(recipe, sources_must_exist=False) if recipe else None
+    page = write_data_report(folder, loaded, out)
+    click.echo(page)
+    if open_it:
+        click.launch(str(page))

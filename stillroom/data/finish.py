@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from stillroom.data.card import write_card
 from stillroom.data.prepare import prepare
+from stillroom.data.statistics import write_statistics
 from stillroom.data.versions import write_manifest
+from stillroom.files import read_json, write_json
 from stillroom.recipe.model import Recipe
 from stillroom.track.step import fingerprint
 from stillroom.track.task import source_files
@@ -18,5 +21,17 @@ def prepare_data_set(recipe: Recipe, base: Path, out: Path) -> dict[str, Any]:
         # What no file gives (pages, a data base, a generator) is named all the same.
         if not any(source["source"].partition("#")[0].endswith(f":{name}") for name in parents):
             parents[source["source"]] = f"{source['read']} rows"
-    write_manifest(out, name=recipe.name, parents=parents, recipe=recipe)
+    teachers = _teachers(recipe, base)
+    if teachers:
+        write_json(out / "teacher.json", teachers)
+    write_statistics(out, recipe)
+    manifest = write_manifest(out, name=recipe.name, parents=parents, recipe=recipe)
+    write_card(out, recipe, report, manifest)
     return report
+
+
+def _teachers(recipe: Recipe, base: Path) -> list[dict[str, Any]]:
+    """What a teacher's work left beside the files that it wrote: how far its votes agreed, and what it cost."""
+    paths = [base / source.path for source in recipe.data.sources if source.kind == "jsonl"]
+    beside = {path.name: path.with_name(f"{path.stem}.report.json") for path in paths}
+    return [{"file": name, **read_json(path)} for name, path in beside.items() if path.is_file()]

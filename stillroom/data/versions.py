@@ -1,6 +1,6 @@
 """A data set as a folder: its rows by split, and a manifest that says what they are and where they came from.
 
-The manifest holds no time and no place: the same data has the same manifest. Its `version` is a digest of the files.
+The manifest holds no time and no place: the same data has the same manifest. Its `version` is a digest of the rows.
 """
 
 import hashlib
@@ -61,11 +61,8 @@ def open_data(path: Path) -> DataSet:
     if not path.is_dir():
         raise UserError(f"No such file or folder: {path}")
     for folder in (path / "data", path):
-        files = {name: folder / f"{name}.jsonl" for name in NAMES if (folder / f"{name}.jsonl").is_file()}
-        if not files and (folder / MANIFEST).is_file():
-            listed = [name for name in read_json(folder / MANIFEST)["files"] if name != REJECTED]
-            files = {Path(name).stem: folder / name for name in listed if name.endswith(".jsonl")}
-        if files:
+        files = _row_files(folder) if folder.is_dir() else {}
+        if files and (set(files) & set(NAMES) or (folder / MANIFEST).is_file()):
             manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
             return DataSet(folder, files, manifest)
     raise UserError(f"{path} holds no data set: there is no train.jsonl, validation.jsonl or test.jsonl in it.")
@@ -100,7 +97,7 @@ def write_manifest(
     digests = _digests(folder, paths)
     manifest: dict[str, Any] = {
         "name": name,
-        "version": version_of(digests),
+        "version": version_of({path.name: digests[path.name] for path in _row_files(folder).values()}),
         "stillroom": stillroom.__version__,
         "parents": dict(parents),
         "files": {
@@ -212,6 +209,12 @@ def _marks(data: DataSet, schema: dict[str, Any] | None) -> tuple[dict[str, tupl
 
 def _short(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:12]
+
+
+def _row_files(folder: Path) -> dict[str, Path]:
+    """The files that hold the rows: the splits, or where there are none every other file of rows."""
+    splits = {name: folder / f"{name}.jsonl" for name in NAMES if (folder / f"{name}.jsonl").is_file()}
+    return splits or {path.stem: path for path in sorted(folder.glob("*.jsonl")) if path.name != REJECTED}
 
 
 def _digests(folder: Path, paths: Sequence[Path]) -> dict[str, str]:

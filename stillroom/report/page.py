@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from stillroom.files import write_text
 from stillroom.recipe.model import Recipe
-from stillroom.report import scores, sections, words
+from stillroom.report import data_sections, scores, sections, words
 from stillroom.report.run import read_run
+from stillroom.review.agreement import in_words
 
 if TYPE_CHECKING:
     import jinja2
@@ -36,7 +37,8 @@ def render(recipe: Recipe, steps: Mapping[str, Path]) -> str:
         script=script,
         script_hash=script_hash,
         verdict=sections.verdict(recipe, run),
-        data=sections.data(run),
+        data=data_sections.data(run.data),
+        figures=data_sections.figures(run.statistics, steps["data"]),
         training=sections.training(run),
         ladder=sections.ladder(recipe, run, noun),
         fields=sections.fields(run, noun),
@@ -74,6 +76,7 @@ def environment() -> "jinja2.Environment":
         human=words.human,
         source_name=scores.source_name,
         share_of=sections.share_of,
+        kappa=in_words,
     )
     made.globals["plural"] = words.plural
     return made

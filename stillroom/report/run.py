@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stillroom.data.statistics import STATISTICS
 from stillroom.errors import UserError
 from stillroom.files import read_json, read_jsonl
 
@@ -40,6 +41,7 @@ class Run:
     """Everything the report shows, as it lies in the files."""
 
     data: Json
+    statistics: Json | None
     sft: Training
     dpo: Training | None
     preferences: Json | None
@@ -58,10 +60,12 @@ def read_run(steps: Mapping[str, Path]) -> Run:
         raise UserError(f"The report needs the folders of these steps too: {', '.join(missing)}.")
     summary = read_json(steps["gate"] / "evaluation.json")
     shown = shown_format(summary)
+    statistics = steps["data"] / STATISTICS
     preferences = steps.get("preferences")
     dpo = steps.get("dpo")
     return Run(
         data=read_json(steps["data"] / "data_report.json"),
+        statistics=read_json(statistics) if statistics.is_file() else None,
         sft=_training(steps["sft"]),
         dpo=_training(dpo) if dpo else None,
         preferences=read_json(preferences / "preferences.json") if preferences else None,

@@ -1,8 +1,7 @@
 """The contents of the report, section by section, as plain values for the templates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import PurePath
 from typing import Any
 
@@ -72,43 +71,6 @@ def verdict(recipe: Recipe, run: Run) -> Json:
         "base_model": recipe.base_model,
         "finished": run.steps["gate"]["started"],
         "total_seconds": sum(step["seconds"] for step in run.steps.values()),
-    }
-
-
-def data(run: Run) -> Json:
-    """What went in, what was dropped on the way, and how the rest was split."""
-    report = run.data
-    splits = report["splits"]
-    read = sum(source["read"] for source in report["sources"])
-    used = sum(split["rows"] for split in splits.values())
-    dropped = dict(sorted(report["dropped"].items(), key=lambda item: -item[1]))
-    scale = max(read, used + sum(dropped.values()), 1)
-    unnamed = read - used - sum(dropped.values())
-    losses = [(human(reason), count) for reason, count in dropped.items() if count]
-    losses += [("Not drawn into the sample", unnamed)] if unnamed > 0 else []
-    bars: list[Json] = [{"label": "Read", "count": read, "offset": 0.0, "width": read / scale, "kind": "total"}]
-    left = max(read, used + sum(dropped.values()))
-    for label, count in losses:
-        left -= count
-        bars.append({"label": label, "count": -count, "offset": left / scale, "width": count / scale, "kind": "drop"})
-    starts = accumulate((split["rows"] for split in splits.values()), initial=0)
-    for (name, split), start in zip(splits.items(), starts, strict=False):
-        width = split["rows"] / scale
-        bars.append(
-            {"label": human(name), "count": split["rows"], "offset": start / scale, "width": width, "kind": "kept"}
-        )
-    return {
-        "sources": report["sources"],
-        "read": read,
-        "used": used,
-        "bars": bars,
-        "examples": {human(reason): found for reason, found in report.get("dropped_examples", {}).items() if found},
-        "splits": splits,
-        "classes": sorted({name for split in splits.values() for name in split["classes"]}),
-        "split_sources": sorted({name for split in splits.values() for name in split["sources"]}),
-        "languages": report.get("languages") or {},
-        "duplicates": report.get("duplicates") or {},
-        "notes": report.get("notes") or [],
     }
 
 
@@ -242,10 +204,27 @@ def confusion(run: Run, noun: str) -> list[Json]:
                         }
                         for i in golds
                     ],
+                    "classes": _class_report(labels, counts),
                     "worst": sorted(wrong, key=lambda one: -one[0])[:15],
                 }
             )
     return matrices
+
+
+def _class_report(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Json:
+    """Precision, recall and F1 of each class that has gold answers, and their plain mean (macro F1).
+
+    A class that is never answered has no precision, and an F1 of 0.
+    """
+    rows: list[Json] = []
+    for place, label in enumerate(labels):
+        gold, answered = sum(counts[place]), sum(row[place] for row in counts)
+        if gold:
+            right = counts[place][place]
+            precision = right / answered if answered else None
+            f1 = 2 * right / (gold + answered)
+            rows.append({"label": label, "rows": gold, "precision": precision, "recall": right / gold, "f1": f1})
+    return {"rows": rows, "macro_f1": sum(row["f1"] for row in rows) / len(rows) if rows else None}
 
 
 def formats(recipe: Recipe, run: Run, noun: str) -> Json:

@@ -116,6 +116,7 @@ def test_the_data_step_leaves_a_manifest(tmp_path: Path, make_recipe: Any) -> No
     lines = [json.dumps({"text": text, "label": {"kind": "ab"[n % 2]}}) for n, text in enumerate(words)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     recipe = make_recipe({"kind": "jsonl", "path": "a.jsonl"}, {"kind": "generated-event-mail", "sample": 2}, seed=5)
+    recipe = recipe.model_copy(update={"base_model": "nobody/has-this-model"})
     for out in ("one", "two"):
         prepare_data_set(recipe, tmp_path, tmp_path / out)
     manifest = json.loads((tmp_path / "one/manifest.json").read_text())
