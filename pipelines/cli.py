@@ -35,13 +35,19 @@ def run(recipe: Path, profile: str | None, folder: Path | None, redo: tuple[str,
     from pipelines.local import run_pipeline
     from pipelines.outcome import outcome
     from pipelines.specialist import specialist
+    from stillroom.errors import UserError
     from stillroom.models.base import PACKAGED, resolve_base_model
     from stillroom.recipe.load import load_recipe
+    from stillroom.teacher.session import probe_teacher
     from stillroom.track.run import locked, run_folder, summary_of
 
     loaded = load_recipe(recipe, profile)
     if loaded.base_model != PACKAGED:
         resolve_base_model(loaded.base_model)  # what is wrong with it is said before any step begins
+    if loaded.dpo is not None and loaded.dpo.judge:
+        faults = probe_teacher(loaded)  # hours before it is asked
+        if faults:
+            raise UserError("\n".join(faults))
     where = run_folder(loaded, profile, folder)
     with locked(where):
         _begin(loaded, where, redo)

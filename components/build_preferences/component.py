@@ -19,6 +19,7 @@ def build_preferences(
         from components.build_preferences.own_answers import own_answers
         from stillroom.data.balance import originals
         from stillroom.data.rows import read_rows
+        from stillroom.preferences.judged import judged_pairs
         from stillroom.preferences.pairs import build_preferences
         from stillroom.track.step import run_step
 
@@ -27,7 +28,10 @@ def build_preferences(
         def build(to: Path) -> None:
             if spec.dpo is not None:
                 train = originals(read_rows(rows / "train.jsonl"))
-                build_preferences(spec, train, own_answers(spec, train, tuned / "model.gguf"), to)
+                own = own_answers(spec, train, tuned / "model.gguf")
+                judged = judged_pairs(spec, train, own, to) if spec.dpo.judge else None
+                build_preferences(spec, train, own, to, judged)
 
         inputs = {"data": rows, "sft": tuned}
-        run_step("build-preferences", out, spec, ("instruction", "output_schema", "dpo"), inputs, build)
+        taught = ("teacher",) if spec.dpo is not None and spec.dpo.judge else ()
+        run_step("build-preferences", out, spec, ("instruction", "output_schema", "dpo", *taught), inputs, build)

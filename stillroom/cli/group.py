@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "distil": ("stillroom.cli.teacher:distil", "Let a teacher draw questions and answers from documents."),
     "data": ("stillroom.cli.data:data", "Look at data sets: what is in one, and what tells two apart."),
     "review": ("stillroom.cli.review:review", "Send labels to people as a sheet, and bring back what they said."),
+    "instruct": ("stillroom.cli.teacher:instruct", "Let a teacher write new texts from seeds, and harder ones."),
+    "augment": ("stillroom.cli.teacher:augment", "Make more rows of labelled ones: noise, swaps, other words."),
     "runs": ("stillroom.cli.runs:runs", "List the runs: when, how good, and whether the model passed."),
     "compare": ("stillroom.cli.runs:compare", "Compare the chosen models of two runs."),
     "report": ("stillroom.cli.runs:report", "Print where the report of a run lies."),

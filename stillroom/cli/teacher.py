@@ -1,11 +1,14 @@
 """The commands that ask a teacher: `annotate` and those that write data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stillroom.data.reading import Rejected
     from stillroom.teacher.budget import Ledger
 
 _RECIPE = click.argument("recipe", type=click.Path(path_type=Path))
@@ -44,7 +47,7 @@ def annotate(recipe: Path, texts: Path, out: Path, text: str, id: str | None, pr
         click.echo(
             f"{beside(out, 'review')}: {len(found.review)} for people, where fewer than {share} of the votes agree"
         )
-        click.echo(f"{beside(out, 'rejected')}: {len(rejected)} left out, each with its reason")
+        _show_left_out(beside(out, "rejected"), rejected)
         _show_cost(client.ledger)
     if found.stopped is not None:
         raise found.stopped
@@ -91,12 +94,141 @@ def distil(recipe: Path, out: Path, profile: str | None) -> None:
                 break
         write_outputs(out, rows, rejected, {"sources": reports}, client.ledger)
         click.echo(f"{out}: {len(rows)} pairs")
-        click.echo(f"{beside(out, 'rejected')}: {len(rejected)} left out, each with its reason")
+        _show_left_out(beside(out, "rejected"), rejected)
         for line in (note for reader in readers for note in reader.notes):
             click.echo(line)
         _show_cost(client.ledger)
     if stopped is not None:
         raise stopped
+
+
+@click.command()
+@_RECIPE
+@click.argument("seeds", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Where the new rows go (JSONL).")
+@click.option("--new", type=click.IntRange(min=0), default=20, show_default=True, help="Texts like the seeds.")
+@click.option("--evolved", type=click.IntRange(min=0), default=20, show_default=True, help="Texts made harder.")
+@click.option(
+    "--operation",
+    "operations",
+    multiple=True,
+    type=click.Choice(["deepen", "broaden", "constrain", "concretise"]),
+    help="How texts are evolved; may be given several times. By default all take turns.",
+)
+@click.option(
+    "--most-alike",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="ROUGE-L from which a text is not new.",
+)
+@_PROFILE
+def instruct(
+    recipe: Path,
+    seeds: Path,
+    out: Path,
+    new: int,
+    evolved: int,
+    operations: tuple[Any, ...],
+    most_alike: float,
+    profile: str | None,
+) -> None:
+    """Write new labelled texts from a few SEEDS (as `annotate` reads them): some like them, some evolved step by step.
+
+    Texts that are not new, failed evolutions and texts without a label go to OUT's .rejected.jsonl with the reason.
+    """
+    from stillroom.recipe.load import load_recipe
+    from stillroom.teacher import instruct as work
+    from stillroom.teacher.outputs import beside, write_outputs
+    from stillroom.teacher.session import open_teacher
+    from stillroom.teacher.texts import read_texts
+
+    loaded = load_recipe(recipe, profile, sources_must_exist=False)
+    rows, _ = read_texts(seeds, loaded)
+    with open_teacher(loaded, "instruct") as client:
+        found = work.instruct(client, loaded, rows, new, evolved, operations or work.OPERATIONS, most_alike)
+        write_outputs(out, found.rows, found.rejected, work.report(found), client.ledger, found.review)
+        click.echo(f"{out}: {len(found.rows)} new rows from {len(rows)} seeds")
+        click.echo(f"{beside(out, 'review')}: {len(found.review)} for people, where too few of the votes agree")
+        _show_left_out(beside(out, "rejected"), found.rejected)
+        _show_cost(client.ledger)
+    if found.stopped is not None:
+        raise found.stopped
+
+
+@click.command()
+@_RECIPE
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Where the new rows go (JSONL).")
+@click.option(
+    "--by",
+    "ways",
+    multiple=True,
+    required=True,
+    type=click.Choice(["typos", "ocr", "swap", "paraphrase", "back-translation"]),
+    help="How rows are made; may be given several times. The last two ask the teacher.",
+)
+@click.option(
+    "--copies", type=click.IntRange(min=1), default=1, show_default=True, help="Rows of each way from each row."
+)
+@click.option("--label", default="label", show_default=True, help="The column with the answer.")
+@click.option(
+    "--language", "languages", multiple=True, default=("German", "French"), help="Where back-translation goes."
+)
+@_PROFILE
+def augment(
+    recipe: Path,
+    rows: Path,
+    out: Path,
+    ways: tuple[Any, ...],
+    copies: int,
+    label: str,
+    languages: tuple[str, ...],
+    profile: str | None,
+) -> None:
+    """Make more rows of the labelled ROWS (CSV, JSONL, Parquet); their labels stay right.
+
+    A row made of row a7 is called a7~typos1, and stays in one split with it. What could not be made goes to OUT's
+    .rejected.jsonl with the reason.
+    """
+    from contextlib import ExitStack
+
+    from stillroom.data.cleaning import answer
+    from stillroom.data.rows import Row
+    from stillroom.errors import UserError
+    from stillroom.recipe.load import load_recipe
+    from stillroom.teacher import augment as work
+    from stillroom.teacher.budget import Ledger
+    from stillroom.teacher.outputs import beside, write_outputs
+    from stillroom.teacher.session import open_teacher
+    from stillroom.teacher.texts import read_texts
+
+    loaded = load_recipe(recipe, profile, sources_must_exist=False)
+    read, unusable = read_texts(rows, loaded, label=label)
+    checked = [answer(row, loaded) for row in read]
+    labelled = [row for row in checked if isinstance(row, Row)]
+    if not labelled:
+        raise UserError(f"{rows} has no row with a valid label in the column {label}; `stillroom annotate` makes them.")
+    with ExitStack() as stack:
+        taught = bool(set(ways) & set(work.TAUGHT))
+        client = stack.enter_context(open_teacher(loaded, "augment")) if taught else None
+        found = work.augment(client, loaded, labelled, ways, copies, languages)
+        rejected = [*unusable, *(item for item in checked if not isinstance(item, Row)), *found.rejected]
+        ledger = client.ledger if client else Ledger(loaded.teacher.budget, {})
+        write_outputs(out, found.rows, rejected, work.report(found), ledger)
+        click.echo(f"{out}: {len(found.rows)} new rows from {len(labelled)} labelled ones")
+        _show_left_out(beside(out, "rejected"), rejected)
+        if client is not None:
+            _show_cost(client.ledger)
+    if found.stopped is not None:
+        raise found.stopped
+
+
+def _show_left_out(path: Path, rejected: "Sequence[Rejected]") -> None:
+    from collections import Counter
+
+    reasons = Counter(item.reason for item in rejected).most_common()
+    click.echo(f"{path}: {len(rejected)} left out" + "".join(f"; {count} × {reason}" for reason, count in reasons))
 
 
 def _show_cost(ledger: "Ledger") -> None:

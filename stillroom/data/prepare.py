@@ -10,6 +10,7 @@ from stillroom.data.balance import balance
 from stillroom.data.clean.chain import CleanRows, clean_rows
 from stillroom.data.clean.executor import Executor, local
 from stillroom.data.clean.unique import Duplicates, without_duplicates
+from stillroom.data.origins import joined_by_origin
 from stillroom.data.report import Tally, data_report
 from stillroom.data.rows import Row, write_rows
 from stillroom.data.sources import open_sources, refuse_faults
@@ -58,11 +59,12 @@ def _splits(
 ) -> dict[str, Sequence[Row]]:
     """The splits of the rows with these numbers; the rows stay on disk."""
     rows = clean.rows.pick(numbers)
-    places = split(rows, duplicates.cluster_of, recipe.data.split, recipe.data.seed, recipe.output_schema)
+    cluster_of = joined_by_origin([row.id for row in rows], duplicates.cluster_of)
+    places = split(rows, cluster_of, recipe.data.split, recipe.data.seed, recipe.output_schema)
     splits: dict[str, Sequence[Row]] = {
         name: clean.rows.pick([numbers[place] for place in part]) for name, part in places.items()
     }
-    _note_shape(splits, duplicates.cluster_of, recipe, tally)
+    _note_shape(splits, cluster_of, recipe, tally)
     if recipe.data.balance != "none":
         _balance(splits, recipe, tally)
     return splits

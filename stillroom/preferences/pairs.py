@@ -2,7 +2,8 @@
 
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -16,6 +17,9 @@ from stillroom.recipe.schema import canonical, parse_answer
 
 OWN_ERROR = "own_error"
 """The rule's name on pairs whose rejected answer is the model's own."""
+
+JUDGED = "judged"
+"""The rule's name on pairs in which a judge found one of the label and the model's own answer to be the better."""
 
 DRAWS = 3
 """How often a rule tries one row again when it comes up with an answer that is already there."""
@@ -31,12 +35,27 @@ class Pair(TypedDict):
     rule: str
 
 
-def build_preferences(recipe: Recipe, rows: list[Row], own_answers: dict[str, str] | None, out: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge made of the model's own answers: its pairs, and what became of the others in a sentence."""
+
+    pairs: list[Pair]
+    note: str
+
+
+def build_preferences(
+    recipe: Recipe,
+    rows: list[Row],
+    own_answers: dict[str, str] | None,
+    out: Path,
+    judged: Judgement | None = None,
+) -> dict[str, Any]:
     """Build the recipe's number of pairs from labelled rows and write pairs.jsonl and preferences.json into `out`.
 
     `own_answers` maps row ids to what the model itself answered, unconstrained; those that are wrong make up to half of
-    the pairs (in a free-text task up to all of them). The rest is spread evenly over the rules.
-    Returns {"pairs", "by_rule", "own_errors", "asked", "notes"}. Raises UserError when not one pair can be built.
+    the pairs (in a free-text task up to all of them). Where a judge has looked at them, its pairs stand in their place.
+    The rest is spread evenly over the rules. Returns {"pairs", "by_rule", "own_errors", "asked", "notes"}. Raises
+    UserError when not one pair can be built.
     """
     if recipe.dpo is None:
         raise UserError("The recipe has no dpo section, so there are no preferences to build.")
@@ -48,21 +67,24 @@ def build_preferences(recipe: Recipe, rows: list[Row], own_answers: dict[str, st
         # Talk around the answer is the one fault that free text can have by rule; what the model itself gets wrong
         # says more, so it comes first, without a limit.
         rules, own_limit = [rule for rule in rules if rule == "prose_around"], recipe.dpo.pairs
-    pairs = _own_errors(recipe, labelled, own_answers or {}, rng)[:own_limit] if recipe.dpo.own_errors else []
+    if judged is not None:
+        pairs = list(judged.pairs)[:own_limit]
+    else:
+        pairs = _own_errors(recipe, labelled, own_answers or {}, rng)[:own_limit] if recipe.dpo.own_errors else []
     own_errors = len(pairs)
     pairs += _broken(recipe, labelled, rules, rng, recipe.dpo.pairs - own_errors, {_key(pair) for pair in pairs})
     by_rule = {rule: sum(pair["rule"] == rule for pair in pairs) for rule in rules}
-    notes = _notes(recipe.dpo, pairs, own_errors, by_rule, own_answers)
+    notes = _notes(recipe.dpo, pairs, own_errors, by_rule, own_answers) + ([judged.note] if judged else [])
     if not pairs:
         raise UserError(
             f"Not one preference pair could be built from {len(labelled)} labelled rows. {' '.join(notes)} "
             "Give dpo.rules that fit the schema, switch dpo.own_errors on, or set dpo to null."
         )
     rng.shuffle(pairs)
-    report = {
+    report: dict[str, Any] = {
         "pairs": len(pairs),
-        "by_rule": by_rule,
-        "own_errors": own_errors,
+        "by_rule": {**by_rule, **({JUDGED: own_errors} if judged else {})},
+        "own_errors": own_errors if judged is None else 0,
         "asked": recipe.dpo.pairs,
         "notes": notes,
     }
@@ -71,14 +93,19 @@ def build_preferences(recipe: Recipe, rows: list[Row], own_answers: dict[str, st
     return report
 
 
+def wrong_answers(recipe: Recipe, rows: Sequence[Row], own_answers: dict[str, str]) -> dict[str, str]:
+    """By id, the own answers that differ from their row's label; an empty one has no tokens to be made unlikely."""
+    said = {row.id: own_answers.get(row.id, "").strip() for row in rows}
+    return {row.id: said[row.id] for row in rows if said[row.id] and not _right(recipe, row.label, said[row.id])}
+
+
 def _own_errors(recipe: Recipe, rows: list[Row], own_answers: dict[str, str], rng: random.Random) -> list[Pair]:
     """A pair for each row that the model itself answered wrongly, in random order."""
-    pairs = {}
+    wrong = wrong_answers(recipe, rows, own_answers)
+    pairs: dict[tuple[str, str], Pair] = {}
     for row in rows:
-        said = own_answers.get(row.id, "").strip()
-        # An empty answer has no tokens to be made unlikely.
-        if said and not _right(recipe, row.label, said):
-            pair = _pair(recipe, row, said, OWN_ERROR)
+        if row.id in wrong:
+            pair = _pair(recipe, row, wrong[row.id], OWN_ERROR)
             pairs[_key(pair)] = pair
     shuffled = list(pairs.values())
     rng.shuffle(shuffled)

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from stillroom.recipe.faults import Finding, Place, suggest
 from stillroom.recipe.model import PACKAGED_MODELS, Export, QuantisedFormat, RejectionRule
 from stillroom.recipe.schema import class_names, date_fields, fields, free_text_fields, unsupported, validate
-from stillroom.recipe.teacher_checks import check_distilled, check_teacher
+from stillroom.recipe.teacher_checks import check_distilled, check_judge, check_teacher
 
 Raw = dict[str, Any]
 _SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -37,6 +37,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from _quantization_aware(raw)
     yield from _labels(raw)
     yield from check_teacher(raw)
+    yield from check_judge(raw)
     if sources_must_exist:
         yield from _sources(raw)
         yield from _toxicity_lists(raw)

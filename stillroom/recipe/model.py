@@ -278,6 +278,9 @@ class Dpo(Section):
         "A rule that does not fit one answer is passed over.",
     )
     own_errors: bool = Field(True, description="Also reject what the model itself answers wrongly on training texts.")
+    judge: PositiveInt | None = Field(
+        None, description="Let the teacher judge so many own errors in both orders; ties are dropped. null takes all."
+    )
     beta: PositiveFloat = Field(0.1, description="How closely the model is held to where it started; DPO's beta.")
     sft_weight: Annotated[float, Field(ge=0)] = Field(
         1.0, description="Weight of the chosen answer's own loss beside the preference loss; it keeps it likely."

@@ -71,6 +71,15 @@ def _prices(teacher: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(("teacher", "budget", "money"), message)
 
 
+def check_judge(raw: dict[str, Any]) -> Iterator[Finding]:
+    """A judge compares labels with the model's own answers, so these must be asked for."""
+    dpo = raw.get("dpo")
+    if isinstance(dpo, dict) and dpo.get("judge") is not None and dpo.get("own_errors") is False:
+        yield Finding(
+            ("dpo", "judge"), "there is nothing to judge without the model's own answers; write own_errors: true"
+        )
+
+
 def check_distilled(raw: dict[str, Any], schema: dict[str, Any] | None) -> Iterator[Finding]:
     """Whether a distilled source can give answers of the task, and texts that are not cut."""
     data = raw.get("data")

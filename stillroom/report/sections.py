@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from stillroom.preferences.pairs import OWN_ERROR
+from stillroom.preferences.pairs import JUDGED, OWN_ERROR
 from stillroom.recipe.model import Recipe
 from stillroom.report import charts
 from stillroom.report.answers import cases, spread
@@ -30,7 +30,11 @@ LONGEST_TEXT = 3000
 """Characters of a text that are shown; the page stays under 1.5 MB even where the recipe allows longer texts."""
 
 _MAIL_KINDS = {"mbox", "maildir", "eml", "spam-assassin", "generated-event-mail"}
-_RULES = {OWN_ERROR: "The model's own error", "prose_around": "Prose around it"}
+_RULES = {
+    OWN_ERROR: "The model's own error",
+    JUDGED: "The model's own error, as a judge found",
+    "prose_around": "Prose around it",
+}
 _LARGEST_MATRIX = 14
 """Labels up to which a confusion matrix is drawn; beyond, the most frequent confusions are listed."""
 

@@ -1,5 +1,6 @@
 """Whether a citation is in a text, and where: word for word, but for white space, quotation marks and Markdown."""
 
+import re
 import unicodedata
 
 from stillroom.evaluate.text_metrics import tokens
@@ -23,6 +24,12 @@ def find_citation(text: str, citation: str) -> tuple[int, int] | None:
     if start < 0 or not wanted:
         return None
     return places[start], places[start + len(wanted) - 1] + 1
+
+
+def cited_sentences(text: str) -> list[str]:
+    """The sentences and lines of a text that are long enough to prove something, each once, in order."""
+    parts = re.split(r"(?<=[.!?])\s+|(?<=[。！？])|\n+", text)
+    return list(dict.fromkeys(part.strip() for part in parts if len(tokens(part)) >= FEWEST_WORDS and len(part) <= 400))
 
 
 def _folded(text: str) -> tuple[str, list[int]]:

@@ -4,6 +4,7 @@ For each passage and kind the teacher writes a question, answers it from the pas
 answer. The citation must stand in the passage, and a judge must find the pair valid. What fails keeps its reason.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from stillroom.data.rows import Row
 from stillroom.errors import UserError
 from stillroom.evaluate.text_metrics import tokens
 from stillroom.recipe.teacher import DistilledSource, QuestionKind
-from stillroom.teacher.citation import find_citation
+from stillroom.teacher.citation import cited_sentences, find_citation
 from stillroom.teacher.client import Client, NoAnswer
 from stillroom.teacher.judge import score_answer
 from stillroom.teacher.structured import Trust, ask_json
@@ -44,19 +45,27 @@ _KINDS: dict[QuestionKind, str] = {
     "procedure": "that asks how something is done, step by step, as the passage tells it",
     "not-in-text": "that fits the subject of the passage, but whose answer the passage does not hold",
 }
+# One small example in each prompt: a weak teacher follows it better than any rule, and a strong one keeps the form.
+_EXAMPLE = (
+    "Visitors sign in at the desk and get a badge. It opens the front door until six. After six a guard lets visitors "
+    "out. A lost badge costs five euros."
+)
+_EXAMPLE_QUESTIONS: dict[QuestionKind, str] = {
+    "fact": "What does a lost visitor badge cost?",
+    "reasoning": "Can a visitor with a badge leave the house alone at seven?",
+    "comparison": "How does leaving before six differ from leaving after six for a visitor?",
+    "procedure": "What does a visitor do to get a badge?",
+    "not-in-text": "Where can visitors park their cars?",
+}
+_EXAMPLE_ANSWERS: tuple[tuple[str, str | None, str | None], ...] = (
+    ("What does a lost visitor badge cost?", "A lost badge costs five euros.", "Five euros."),
+    ("Where can visitors park their cars?", None, None),
+)
+MOST_SENTENCES = 60
 _QUESTION: dict[str, Any] = {
     "type": "object",
     "properties": {"question": {"type": ["string", "null"], "minLength": 10, "maxLength": 250}},
     "required": ["question"],
-    "additionalProperties": False,
-}
-_ANSWER: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "citation": {"type": ["string", "null"], "maxLength": 400},
-        "answer": {"type": ["string", "null"], "minLength": 1, "maxLength": 400},
-    },
-    "required": ["citation", "answer"],
     "additionalProperties": False,
 }
 
@@ -125,7 +134,7 @@ def distil(client: Client, source: DistilledSource, chunks: Sequence[Chunk], nam
 
 def distil_one(client: Client, source: DistilledSource, ask: Ask, name: str) -> Row | Rejected:
     """One pair, or why there is none."""
-    passage, meta = _passage(ask.chunk), {"kind": ask.kind}
+    passage, meta = _passage(ask.chunk), dict[str, Any](kind=ask.kind)
     row = Row(ask.id, ask.chunk.text, None, name, meta)
     try:
         question = _question(client, passage, ask)
@@ -138,7 +147,8 @@ def distil_one(client: Client, source: DistilledSource, ask: Ask, name: str) -> 
     try:
         citation, answer = _answer(client, passage, ask, question, faults)
     except NoAnswer as error:
-        return Rejected(row, BAD_CITATION if faults[-1:] == [BAD_CITATION] else NO_ANSWER, str(error))
+        return Rejected(row, BAD_CITATION if BAD_CITATION in faults else NO_ANSWER, str(error))
+    meta["citation_failed_at_first"] = BAD_CITATION in faults
     if (answer is None) != (ask.kind == NOT_IN_TEXT):
         return Rejected(row, UNANSWERED if answer is None else ANSWERED, answer or "")
     try:
@@ -146,6 +156,7 @@ def distil_one(client: Client, source: DistilledSource, ask: Ask, name: str) -> 
     except NoAnswer as error:
         return Rejected(row, NO_VERDICT, str(error))
     pair = _pair(source, ask, name, question, answer, citation, score)
+    pair.meta["citation_failed_at_first"] = BAD_CITATION in faults
     return pair if score >= source.min_score else Rejected(pair, LOW_SCORE, f"{score} of 5: {reason}")
 
 
@@ -157,10 +168,10 @@ def notes(report: dict[str, Any]) -> list[str]:
         f"The teacher was asked for {report['asked']} questions about {report['chunks']} passages, and "
         f"{report['pairs']} pairs were good. {report['chunks_without_pair']} passages gave none."
     ]
-    if citations["given"]:
+    if citations["answers"]:
         lines.append(
-            f"{citations['failed']} of {citations['given']} questions were given up because what the teacher cited is "
-            "not in the passage."
+            f"In {citations['failed_at_first']} of {citations['answers']} answers what was cited was not in "
+            f"the passage; {citations['failed']} of them stayed without one, even when it could choose a sentence."
         )
     if judged:
         spread = ", ".join(f"{count} × {score}" for score, count in sorted(scores.items(), reverse=True))
@@ -183,18 +194,33 @@ def _passage(chunk: Chunk) -> str:
 
 
 def _question(client: Client, passage: str, ask: Ask) -> str | None:
-    asked = (
-        f"The passage:\n\n{passage}\n\nWrite one question {_KINDS[ask.kind]}. Name what it is about, so that it can be "
-        "understood by somebody who has not read the passage. Answer with JSON: question; null where the passage does "
-        "not allow for such a question."
-    )
-    system = "You write questions that test whether a text was understood."
-    value = ask_json(client, "questions", [("system", system), ("user", asked)], _QUESTION, sample=ask.number - 1)
+    def asked(text: str) -> str:
+        return (
+            f"The passage:\n\n{text}\n\nWrite one question {_KINDS[ask.kind]}. Name what it is about, so that it "
+            "can be understood by somebody who has not read the passage. Answer with JSON: question; null where the "
+            "passage does not allow for such a question."
+        )
+
+    messages = [
+        ("system", "You write questions that test whether a text was understood."),
+        ("user", asked(_EXAMPLE)),
+        ("assistant", json.dumps({"question": _EXAMPLE_QUESTIONS[ask.kind]})),
+        ("user", asked(passage)),
+    ]
+    value = ask_json(client, "questions", messages, _QUESTION, check=_not_the_example, sample=ask.number - 1)
     return value["question"].strip() if value["question"] else None
 
 
+def _not_the_example(value: dict[str, Any]) -> str:
+    example = value["question"] in _EXAMPLE_QUESTIONS.values()
+    return "that is the question of the example; ask about the last passage" if example else ""
+
+
 def _answer(client: Client, passage: str, ask: Ask, question: str, faults: list[str]) -> tuple[str | None, str | None]:
-    """Citation and answer, both None where the passage does not answer. What is wrong on the way goes into `faults`."""
+    """Citation and answer, both None where the passage does not answer. What is wrong on the way goes into `faults`.
+
+    A citation is copied freely first. Where that fails, the teacher chooses among the passage's sentences.
+    """
 
     def check(value: dict[str, Any]) -> str:
         citation, answer = value["citation"], value["answer"]
@@ -204,17 +230,36 @@ def _answer(client: Client, passage: str, ask: Ask, question: str, faults: list[
         if citation is not None and find_citation(ask.chunk.text, citation) is None:
             faults.append(BAD_CITATION)
             return "the citation does not stand in the passage word for word, or has fewer than three words"
-        faults.append("")
         return ""
 
-    asked = (
-        f"The passage:\n\n{passage}\n\nThe question: {question}\n\nAnswer it from the passage alone. Answer with JSON: "
-        "citation, the words of the passage that prove the answer, copied exactly, at most two sentences; then answer, "
-        "in a sentence or less. Both are null where the passage does not hold the answer."
-    )
-    system = "You answer questions about a text, and prove each answer by the words of the text."
-    value = ask_json(client, "answers", [("system", system), ("user", asked)], _ANSWER, check=check, temperature=0.0)
+    def asked(text: str, question: str) -> str:
+        return (
+            f"The passage:\n\n{text}\n\nThe question: {question}\n\nAnswer it from the passage alone. Answer "
+            "with JSON: citation, the words of the passage that prove the answer, copied exactly, at most two "
+            "sentences; then answer, in a sentence or less. Both are null where the passage does not hold the answer."
+        )
+
+    messages = [("system", "You answer questions about a text, and prove each answer by the words of the text.")]
+    for example, citation, answer in _EXAMPLE_ANSWERS:
+        messages += [
+            ("user", asked(_EXAMPLE, example)),
+            ("assistant", json.dumps({"citation": citation, "answer": answer})),
+        ]
+    messages.append(("user", asked(passage, question)))
+    free = _answer_schema({"type": ["string", "null"], "maxLength": 400})
+    sentences = cited_sentences(ask.chunk.text)[:MOST_SENTENCES]
+    listed = _answer_schema({"enum": [*sentences, None]}) if sentences else free
+    value = ask_json(client, "answers", messages, free, check=check, temperature=0.0, retry_schema=listed)
     return value["citation"], value["answer"]
+
+
+def _answer_schema(citation: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"citation": citation, "answer": {"type": ["string", "null"], "minLength": 1, "maxLength": 300}},
+        "required": ["citation", "answer"],
+        "additionalProperties": False,
+    }
 
 
 def _pair(
@@ -286,8 +331,8 @@ def _report(
     scored = [row.meta["score"] for row in found.rows]
     scored += [item.row.meta["score"] for item in found.rejected if "score" in item.row.meta]
     with_pair = set(map(_place, found.rows))
-    cited = sum(row.label["citation"] is not None for row in found.rows)
-    cited += sum(bool(item.row.label and item.row.label["citation"]) for item in found.rejected)
+    metas = [*(row.meta for row in found.rows), *(item.row.meta for item in found.rejected)]
+    first = [meta["citation_failed_at_first"] for meta in metas if "citation_failed_at_first" in meta]
     return {
         "files": len({chunk.file for chunk in chunks}),
         "chunks": len(chunks),
@@ -297,7 +342,11 @@ def _report(
         "pairs": len(found.rows),
         "kinds": {kind: {"asked": count, "kept": kept[kind]} for kind, count in wanted.items()},
         "dropped": dict(reasons.most_common()),
-        "citations": {"given": cited + reasons[BAD_CITATION], "failed": reasons[BAD_CITATION]},
+        "citations": {
+            "answers": len(first) + reasons[BAD_CITATION],
+            "failed_at_first": sum(first) + reasons[BAD_CITATION],
+            "failed": reasons[BAD_CITATION],
+        },
         "scores": {str(score): count for score, count in sorted(Counter(scored).items())},
         "controls": {"asked": controls[0], "accepted": controls[1]},
     }

@@ -1,5 +1,6 @@
 """The teacher as a judge: is an answer right, and which of two answers is the better."""
 
+import json
 from typing import Any, Literal
 
 from stillroom.recipe.model import Recipe
@@ -29,6 +30,18 @@ _BETTER: dict[str, Any] = {
     "additionalProperties": False,
 }
 _STRICT = "You check the work of others. You are strict: what is not stated counts as wrong. Answer with JSON."
+_PASSAGE = "Visitors get a badge at the desk. It opens the front door until six. A lost badge costs five euros."
+_PROOF = "A lost badge costs five euros."
+_EXAMPLES: tuple[tuple[tuple[str, str, str], dict[str, Any]], ...] = (
+    (
+        ("What does a lost visitor badge cost?", "Five euros.", _PROOF),
+        {"reason": "The proof says so in these words.", "score": 5},
+    ),
+    (
+        ("Until when does a badge open the front door?", "Until eight.", _PROOF),
+        {"reason": "The passage says until six, and the proof is about something else.", "score": 1},
+    ),
+)
 Preference = Literal["first", "second", "equal"]
 
 
@@ -39,6 +52,15 @@ def score_answer(
 
     Raises NoAnswer where the judge gives no valid verdict.
     """
+    messages = [("system", _STRICT)]
+    for example, verdict in _EXAMPLES:
+        messages += [("user", _claim(_PASSAGE, *example)), ("assistant", json.dumps(verdict))]
+    messages.append(("user", _claim(passage, question, answer, citation)))
+    value = ask_json(client, PURPOSE, messages, _SCORE, temperature=0.0, model=_model(client))
+    return int(value["score"]), str(value["reason"])
+
+
+def _claim(passage: str, question: str, answer: str | None, citation: str | None) -> str:
     if answer is None:
         claim = "Somebody claims that the passage does not answer this question."
         scale = "5: indeed it does not, though the question fits its subject. 1: the passage does answer it."
@@ -48,14 +70,10 @@ def score_answer(
             "5: the question makes sense, and the answer is right, whole and proved by the proof. "
             "3: right in part. 1: wrong, not proved, or no answer to this question."
         )
-    asked = (
+    return (
         f"The passage:\n\n{passage}\n\nThe question: {question}\n{claim}\n\n"
         f"Give your reason in one sentence, then a score from 1 to {HIGHEST}. {scale}"
     )
-    value = ask_json(
-        client, PURPOSE, [("system", _STRICT), ("user", asked)], _SCORE, temperature=0.0, model=_model(client)
-    )
-    return int(value["score"]), str(value["reason"])
 
 
 def prefer(client: Client, recipe: Recipe, text: str, first: str, second: str) -> Preference:

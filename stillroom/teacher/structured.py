@@ -36,11 +36,13 @@ def ask_json(
     temperature: float | None = None,
     sample: int = 0,
     model: str | None = None,
+    retry_schema: dict[str, Any] | None = None,
 ) -> Any:
     """The teacher's answer as a value of the schema.
 
     The schema goes along with the request where the endpoint takes it. An answer that is not JSON, breaks the schema or
-    fails `check` is asked for again, with the fault told. Raises NoAnswer with the last fault after the recipe's tries.
+    fails `check` is asked for again, with the fault told; `retry_schema` goes along then, where it is given, and leaves
+    less room for the same fault. Raises NoAnswer with the last fault after the recipe's tries.
     """
 
     def read(text: str) -> Any:
@@ -53,7 +55,8 @@ def ask_json(
         return value
 
     again = "Answer again, with nothing but JSON that follows the schema."
-    return _ask(client, purpose, messages, schema, read, again, temperature, sample, model)
+    schemas = (schema, retry_schema or schema)
+    return _ask(client, purpose, messages, schemas, read, again, temperature, sample, model)
 
 
 def ask_text(
@@ -75,14 +78,14 @@ def ask_text(
         return text
 
     again = "Answer again, with nothing but the text that was asked for."
-    return str(_ask(client, purpose, messages, None, read, again, temperature, sample, None))
+    return str(_ask(client, purpose, messages, (None, None), read, again, temperature, sample, None))
 
 
 def _ask(
     client: Client,
     purpose: str,
     messages: Messages,
-    schema: dict[str, Any] | None,
+    schemas: tuple[dict[str, Any] | None, dict[str, Any] | None],
     read: Callable[[str], Any],
     again: str,
     temperature: float | None,
@@ -92,6 +95,7 @@ def _ask(
     teacher = client.teacher
     conversation, fault = tuple(messages), ""
     for attempt in range(teacher.tries):
+        schema = schemas[min(attempt, 1)]
         request = Request(
             purpose,
             model or teacher.model,

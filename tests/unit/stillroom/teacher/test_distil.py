@@ -107,7 +107,9 @@ def test_a_good_teacher_gives_a_pair_for_every_kind_and_passage(
     assert pairs[4].label == {"citation": None, "answer": None}
     report = json.loads((folder / "pairs.report.json").read_text())["sources"]["distilled:docs"]
     assert report["kinds"]["procedure"] == {"asked": 2, "kept": 2}
-    assert (report["chunks_without_pair"], report["citations"]) == (0, {"given": 8, "failed": 0})
+    assert report["chunks_without_pair"] == 0 and report["citations"] == {
+        "answers": 10, "failed_at_first": 0, "failed": 0,
+    }  # fmt: skip
     assert report["controls"] == {"asked": 8, "accepted": 0} and report["scores"] == {"5": 10}
     shown = capsys.readouterr().out
     assert "10 pairs\n" in shown and "the judge accepted 0 of 8: it notices most." in shown
@@ -173,7 +175,12 @@ def test_a_wrong_citation_is_told_and_may_be_put_right(server: Loopback, folder:
     recipe = written(folder, server, "questions: [fact]")
     assert run(["distil", str(recipe), "-o", str(folder / "pairs.jsonl")]) == 0
     assert len(read_rows(folder / "pairs.jsonl")) == 2
-    assert any("does not stand in the passage word for word" in asked.prompt for asked in server.asked)
+    again = [asked for asked in server.asked if "does not stand in the passage word for word" in asked.prompt]
+    # The second time it may choose among the sentences, and copy freely all the same.
+    listed = again[0].body["response_format"]["json_schema"]["schema"]["properties"]["citation"]["enum"]
+    assert "Staff have thirty days of leave a year." in listed and listed[-1] is None
+    report = json.loads((folder / "pairs.report.json").read_text())["sources"]["distilled:docs"]
+    assert report["citations"] == {"answers": 2, "failed_at_first": 2, "failed": 0}
 
 
 def test_the_same_question_is_kept_once(server: Loopback, folder: Path) -> None:
