@@ -38,6 +38,7 @@ def sweep(
     \b
     stillroom sweep r.yaml --grid 'sft.loss=[response,full]' 'data.balance=[none,downsample]'
     """
+    from stillroom.data.sources import refuse_local_faults
     from stillroom.errors import UserError
     from stillroom.recipe.load import load_recipe
     from stillroom.sweep.grid import parse_axes, variants
@@ -53,6 +54,7 @@ def sweep(
     recipe = load_recipe(path, profile)
     chosen = variants(axes, sample, seed)
     own = recipes(recipe, chosen, path.absolute().parent)
+    refuse_local_faults(recipe, path.absolute().parent)
     at = folder if folder is not None else RUNS / "sweeps" / run_folder(recipe, profile, None).name
     at = run_folder(recipe, profile, at)
     with locked(at):

@@ -28,12 +28,11 @@ def new(name: str) -> None:
 @click.option("--profile", help="Describe the recipe with this profile.")
 def check(recipe: Path, profile: str | None) -> None:
     """Report every fault of RECIPE and its files at once, with line and column and what to write instead."""
-    from stillroom.data.sources import open_sources, refuse_faults
+    from stillroom.data.sources import refuse_local_faults
     from stillroom.recipe.load import load_recipe
 
     loaded = load_recipe(recipe, profile)
-    local = [source for source in loaded.data.sources if source.kind not in ("huggingface", "sql", "web")]
-    refuse_faults(open_sources(local, recipe.absolute().parent, loaded.data.seed, loaded))
+    refuse_local_faults(loaded, recipe.absolute().parent)
     for line in summary(recipe, loaded):
         click.echo(line)
 

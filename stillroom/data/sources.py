@@ -32,6 +32,9 @@ from stillroom.recipe.model import (
 )
 from stillroom.recipe.teacher import DistilledSource
 
+REMOTE = ("huggingface", "sql", "web")
+"""Kinds of sources that may lie beyond a network."""
+
 
 class EventMailReader:
     """Gives `sample` generated mails; the data seed makes them."""
@@ -70,6 +73,12 @@ def open_sources(sources: Sequence[Source], base: Path, seed: int, recipe: Recip
         name = name if taken[name] == 1 else f"{name}#{taken[name]}"
         readers.append(_reader(source, base, name, seed, recipe))
     return readers
+
+
+def refuse_local_faults(recipe: Recipe, base: Path) -> None:
+    """Raise UserError with every fault of the sources that can be looked at quickly: those that need no network."""
+    local = [source for source in recipe.data.sources if source.kind not in REMOTE]
+    refuse_faults(open_sources(local, base, recipe.data.seed, recipe))
 
 
 def refuse_faults(readers: Iterable[Reader]) -> None:

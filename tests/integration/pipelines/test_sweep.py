@@ -96,4 +96,7 @@ def test_faults_of_the_grid_come_at_once_and_before_anything(
     err = capfd.readouterr().err
     assert "sft.loss: 'ful' is unknown; did you mean 'full'? (in 2 of 4 variants" in err
     assert "sft.lora.rank: must be more than 0, not 0" in err
+    (tmp_path / "rows.csv").write_text("body,label\nhello,x\n")
+    assert group.run(["sweep", "tiny.yaml", "sft.loss=[full]"]) == 2
+    assert "has no column text" in capfd.readouterr().err
     assert not (tmp_path / "runs").exists()
