@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "review": ("stillroom.cli.review:review", "Send labels to people as a sheet, and bring back what they said."),
     "instruct": ("stillroom.cli.teacher:instruct", "Let a teacher write new texts from seeds, and harder ones."),
     "augment": ("stillroom.cli.teacher:augment", "Make more rows of labelled ones: noise, swaps, other words."),
+    "unmask": ("stillroom.cli.unmask:unmask", "Put the originals back in place of masked personal data."),
     "runs": ("stillroom.cli.runs:runs", "List the runs: when, how good, and whether the model passed."),
     "compare": ("stillroom.cli.runs:compare", "Compare the chosen models of two runs."),
     "report": ("stillroom.cli.runs:report", "Print where the report of a run lies."),

@@ -1,7 +1,8 @@
 """From a raw row to one that can be trained on: text of the right length, label turned into an answer that holds."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stillroom.data.clean.boilerplate import Boilerplate
@@ -10,6 +11,7 @@ from stillroom.data.clean.repair import repair
 from stillroom.data.clean.repetition import repetition
 from stillroom.data.clean.symbols import symbols
 from stillroom.data.clean.toxicity import ListedWords, read_lists
+from stillroom.data.pii.mask import Masker, Pair
 from stillroom.data.reading import EMPTY, Rejected, unwritable
 from stillroom.data.rows import Row
 from stillroom.recipe.model import Recipe
@@ -20,19 +22,50 @@ BREAKS_SCHEMA = "the label breaks the schema"
 TOO_SHORT = "text shorter than min_characters"
 UNWRITABLE = "JSON cannot hold it"
 NUL = "NUL bytes"
+MASKED_BREAKS_SCHEMA = "the label breaks the schema when its personal data is masked"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a row, which personal data was masked in it, and whether its text was cut."""
+
+    item: Row | Rejected
+    pairs: Sequence[Pair] = ()
+    cut: bool = False
 
 
 class Cleaner:
     """The steps that look at one row alone, in their order; what another process needs of it is pickled."""
 
-    def __init__(self, recipe: Recipe, boilerplate: Boilerplate | None = None) -> None:
-        """`boilerplate` is what a first pass over the texts has found; that pass has repaired them already."""
-        self.recipe, self.boilerplate = recipe, boilerplate
+    def __init__(self, recipe: Recipe, boilerplate: Boilerplate | None = None, masker: Masker | None = None) -> None:
+        """`boilerplate` is what a first pass over the texts has found; that pass has repaired them already.
+
+        `masker` masks personal data, in what is kept and in what is left out.
+        """
+        self.recipe, self.boilerplate, self.masker = recipe, boilerplate, masker
         toxicity = recipe.data.cleaning.toxicity
         self._listed = ListedWords(read_lists(toxicity.lists), toxicity.max_hits) if toxicity else None
 
-    def __call__(self, row: Row) -> tuple[Row | Rejected, bool]:
-        """The row that can be trained on, or the reason why it is left out; and whether its text was cut."""
+    def __call__(self, item: Row | Rejected) -> Outcome:
+        """What becomes of a row; one that is left out already stays so."""
+        bounds = self.recipe.data.cleaning
+        result = self._answered(item) if isinstance(item, Row) else item
+        if isinstance(result, Rejected):
+            return Outcome(*self.masker.rejected(result)) if self.masker else Outcome(result)
+        length = len(result.text)
+        pairs: Sequence[Pair] = ()
+        if self.masker:
+            # Masked before it is cut: half an address would not be known as one.
+            result, pairs = self.masker.row(replace(result, text=cut(result.text, 2 * bounds.max_characters + 1000)))
+            length += len(result.text) - min(length, 2 * bounds.max_characters + 1000)
+            faults = validate(self.recipe.output_schema, result.label) if self.recipe.output_schema else []
+            if faults:
+                return Outcome(Rejected(result, MASKED_BREAKS_SCHEMA, "; ".join(faults)), pairs)
+        short = replace(result, text=cut(result.text, bounds.max_characters))
+        return Outcome(self._judged(short), pairs, len(short.text) < length)
+
+    def _answered(self, row: Row) -> Row | Rejected:
+        """The whole text, repaired and without boilerplate, and its answer."""
         bounds = self.recipe.data.cleaning
         row = replace(row, text=row.text.strip())
         if bounds.repair and self.boilerplate is None:
@@ -40,13 +73,7 @@ class Cleaner:
         result = self.boilerplate(row) if self.boilerplate else row
         if isinstance(result, Row):
             result = self._holds(result)
-        if isinstance(result, Row):
-            result = answer(result, self.recipe)
-        if isinstance(result, Rejected):
-            return result, False
-        whole = result
-        result = replace(whole, text=cut(whole.text, bounds.max_characters))
-        return self._judged(result), len(result.text) < len(whole.text)
+        return answer(result, self.recipe) if isinstance(result, Row) else result
 
     def _holds(self, row: Row) -> Row | Rejected:
         """Whether there is a text at all, long enough and such that JSON can hold it."""
@@ -81,7 +108,7 @@ class Cleaner:
 
 def clean(row: Row, recipe: Recipe) -> Row | Rejected:
     """One row on its own, by all steps that need no other; for many rows, make one Cleaner."""
-    return Cleaner(recipe)(row)[0]
+    return Cleaner(recipe)(row).item
 
 
 def cut(text: str, limit: int) -> str:

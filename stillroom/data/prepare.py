@@ -1,8 +1,9 @@
 """The first step: from a recipe's sources to three splits, what was rejected, and a report of both."""
 
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from stillroom.data.clean.chain import CleanRows, clean_rows
 from stillroom.data.clean.executor import Executor, local
 from stillroom.data.clean.unique import Duplicates, without_duplicates
 from stillroom.data.origins import joined_by_origin
+from stillroom.data.pii.names import load
+from stillroom.data.pii.vault import Vault, vault_path
 from stillroom.data.report import Tally, data_report
 from stillroom.data.rows import Row, write_rows
 from stillroom.data.sources import open_sources, refuse_faults
@@ -18,6 +21,7 @@ from stillroom.data.split import split
 from stillroom.errors import UserError
 from stillroom.files import whole_file, write_json
 from stillroom.recipe.model import Recipe
+from stillroom.track.layout import RUN_VARIABLE
 
 FEWEST_ROWS = 10
 """Below this, no split could hold even one row of each kind."""
@@ -35,11 +39,11 @@ def prepare(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -
     """
     readers = open_sources(recipe.data.sources, base, recipe.data.seed, recipe)
     refuse_faults(readers)
-    with closing(CleanRows(out)) as clean:
+    with closing(CleanRows(out)) as clean, _vault(recipe, out) as vault:
         # Whole before anything can fail, so that whoever is told "too few rows" can look at it.
         with whole_file(out / "rejected.jsonl") as stream:
             tally = Tally(stream)
-            clean_rows(readers, recipe, tally, clean, executor)
+            clean_rows(readers, recipe, tally, clean, executor, vault)
             _note_cuts(tally, recipe)
             numbers, duplicates = without_duplicates(clean, recipe.data.cleaning, tally, out)
             splits = _splits(clean, numbers, duplicates, recipe, tally) if len(numbers) >= FEWEST_ROWS else {}
@@ -75,6 +79,31 @@ def _note_cuts(tally: Tally, recipe: Recipe) -> None:
         if tally.cut[name]:
             limit = recipe.data.cleaning.max_characters
             tally.notes.append(f"{name}: {tally.cut[name]} texts were cut at {limit} characters.")
+    if tally.personal_ids:
+        tally.notes.append(
+            f"{tally.personal_ids} ids hold personal data, which stays in them; name another column in the source's id."
+        )
+
+
+@contextmanager
+def _vault(recipe: Recipe, out: Path) -> Iterator[Vault | None]:
+    """The vault that knows who was masked; None where nobody is."""
+    pii = recipe.data.cleaning.pii
+    if pii is None:
+        yield None
+        return
+    if pii.name_model is not None:
+        load(pii.name_model)
+    path = vault_path(pii.vault, recipe.name).resolve()
+    run = os.environ.get(RUN_VARIABLE)
+    for folder in (out, *([Path(run)] if run else [])):
+        if path.is_relative_to(folder.resolve()):
+            raise UserError(
+                f"The vault {path} would lie among the run's own files, which others get to see: "
+                "name a place outside of them in data.cleaning.pii.vault."
+            )
+    with Vault(path) as vault:
+        yield vault
 
 
 def _balance(splits: dict[str, Sequence[Row]], recipe: Recipe, tally: Tally) -> None:

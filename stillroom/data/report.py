@@ -23,6 +23,8 @@ class Tally:
         self.cut: Counter[str] = Counter()
         self.notes: list[str] = []
         self.first_detail = ""
+        self.masked: Counter[str] = Counter()
+        self.personal_ids = 0
         self._rejected = rejected
         self._reasons: Counter[str] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = defaultdict(list)
@@ -70,6 +72,7 @@ def data_report(
         "splits": shapes,
         "languages": _sorted(languages),
         "duplicates": duplicates,
+        **({"masked": _sorted(tally.masked)} if tally.masked else {}),
         "notes": tally.notes,
     }
 

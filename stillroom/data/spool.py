@@ -6,14 +6,15 @@ from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import overload
+from typing import Generic, TypeVar, overload
 
-from stillroom.data.rows import Row
 from stillroom.files import full_disk_is_the_users
 
+T = TypeVar("T")
 
-class Spool(Sequence[Row]):
-    """A sequence of rows that is appended to and read at any place.
+
+class Spool(Sequence[T], Generic[T]):
+    """A sequence of rows, or what may be one, that is appended to and read at any place.
 
     Its file lies in `folder`, has no name there, and is gone with the process, however that ends. Raises UserError
     when the disk is full.
@@ -27,7 +28,7 @@ class Spool(Sequence[Row]):
         with full_disk_is_the_users(folder):
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- `close` closes it
 
-    def append(self, row: Row) -> None:
+    def append(self, row: T) -> None:
         """Add a row at the end."""
         # Pickle holds whatever a source may give, half a surrogate pair and dates among it; only we read it.
         data = pickle.dumps(row, protocol=5)
@@ -41,21 +42,21 @@ class Spool(Sequence[Row]):
         return len(self._places)
 
     @overload
-    def __getitem__(self, index: int) -> Row: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
         with full_disk_is_the_users(self.folder):
             self._file.seek(self._places[index])  # writes what is still buffered
-        row: Row = pickle.load(self._file)
+        row: T = pickle.load(self._file)
         return row
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[T]:
         return (self[number] for number in range(len(self)))
 
-    def pick(self, numbers: Sequence[int]) -> "Picked":
+    def pick(self, numbers: Sequence[int]) -> "Picked[T]":
         """Some of the rows, in the given order; they stay on disk."""
         return Picked(self, numbers)
 
@@ -63,27 +64,27 @@ class Spool(Sequence[Row]):
         """Remove the file."""
         self._file.close()
 
-    def __enter__(self) -> "Spool":
+    def __enter__(self) -> "Spool[T]":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
 
-class Picked(Sequence[Row]):
+class Picked(Sequence[T], Generic[T]):
     """Rows of a spool by their numbers in it."""
 
-    def __init__(self, spool: Spool, numbers: Sequence[int]) -> None:
+    def __init__(self, spool: Spool[T], numbers: Sequence[int]) -> None:
         self._spool, self.numbers = spool, numbers
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     @overload
-    def __getitem__(self, index: int) -> Row: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, index: slice) -> "Picked": ...
-    def __getitem__(self, index: int | slice) -> "Row | Picked":
+    def __getitem__(self, index: slice) -> "Picked[T]": ...
+    def __getitem__(self, index: int | slice) -> "T | Picked[T]":
         if isinstance(index, slice):
             return Picked(self._spool, self.numbers[index])
         return self._spool[self.numbers[index]]

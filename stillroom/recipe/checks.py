@@ -80,17 +80,27 @@ def absolute_paths(raw: Raw, folder: Path) -> Raw:
     if isinstance(raw.get("data"), dict) and isinstance(raw["data"].get("sources"), list):
         sources = [_absolute_source(source, folder) for source in raw["data"]["sources"]]
         raw["data"] = {**raw["data"], "sources": sources}
-    lists = _at(raw, _TOXICITY_LISTS)
-    if isinstance(lists, list):
-        named = [str(_absolute(one, folder)) if isinstance(one, str) else one for one in lists]
-        cleaning = raw["data"]["cleaning"]
-        toxicity = {**cleaning["toxicity"], "lists": named}
-        raw["data"] = {**raw["data"], "cleaning": {**cleaning, "toxicity": toxicity}}
+    if isinstance(_at(raw, ("data", "cleaning")), dict):
+        raw["data"] = {**raw["data"], "cleaning": _absolute_cleaning(raw["data"]["cleaning"], folder)}
     return raw
 
 
 def _absolute(path: str, folder: Path) -> Path:
     return (folder / Path(path).expanduser()).resolve()
+
+
+def _absolute_cleaning(cleaning: Raw, folder: Path) -> Raw:
+    cleaning = dict(cleaning)
+    lists = _at(cleaning, ("toxicity", "lists"))
+    if isinstance(lists, list):
+        named = [str(_absolute(one, folder)) if isinstance(one, str) else one for one in lists]
+        cleaning["toxicity"] = {**cleaning["toxicity"], "lists": named}
+    for name in ("vault", "name_model"):
+        path = _at(cleaning, ("pii", name))
+        # A model is a folder where there is one of that name, and the name of a package otherwise.
+        if isinstance(path, str) and path and (name == "vault" or _absolute(path, folder).is_dir()):
+            cleaning["pii"] = {**cleaning["pii"], name: str(_absolute(path, folder))}
+    return cleaning
 
 
 def _absolute_source(source: Any, folder: Path) -> Any:

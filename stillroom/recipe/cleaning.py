@@ -47,6 +47,30 @@ class Toxicity(Section):
     max_hits: Annotated[int, Field(ge=0)] = Field(0, description="A text may hold this many of them.")
 
 
+PiiKind = Literal["email", "phone", "iban", "card", "id_number", "ip", "name"]
+
+
+class Pii(Section):
+    """Personal data is masked by fakes, the same for the same value in texts, labels and facts of every row."""
+
+    kinds: list[PiiKind] = Field(
+        ["email", "phone", "iban", "card", "id_number", "ip"],
+        min_length=1,
+        description="What is masked. name finds the names in a mail's header lines, and what name_model finds.",
+    )
+    name_model: str | None = Field(
+        None, description="A spaCy model, by its name or folder, that finds the names of people."
+    )
+    offsets: list[str] = Field(
+        [], description="Fields of the label that are places in the text, such as [start, end]; they move with it."
+    )
+    vault: str | None = Field(
+        None,
+        description="The file that knows which fake stands for whom; by default in ~/.local/share/stillroom/vaults. "
+        "Relative to the recipe.",
+    )
+
+
 class Cleaning(Section):
     """What is repaired, dropped or cut before the split; each dropped row keeps its reason and its numbers."""
 
@@ -67,6 +91,7 @@ class Cleaning(Section):
         0.5, description="Least probability that a text is in one of these languages."
     )
     toxicity: Toxicity | None = Field(None, description="Word lists of what no text may hold.")
+    pii: Pii | None = Field(None, description="Masks personal data; {} takes the usual kinds.")
     near_duplicate_threshold: Fraction = Field(0.8, description="Jaccard similarity from which two texts are one.")
     near_duplicates: Literal["group", "drop"] = Field(
         "group", description="Near duplicates stay together in one split, or all but the first are dropped."

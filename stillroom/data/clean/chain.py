@@ -12,6 +12,8 @@ from stillroom.data.clean.executor import Executor
 from stillroom.data.clean.repair import repair
 from stillroom.data.cleaning import Cleaner
 from stillroom.data.duplicates import Keys, band_keys, digest, fold
+from stillroom.data.pii.mask import Masker, Pair
+from stillroom.data.pii.vault import Vault
 from stillroom.data.reading import Reader, Rejected
 from stillroom.data.report import Tally
 from stillroom.data.rows import Row
@@ -49,13 +51,17 @@ class Cleaned:
     reader: str
     items: list[Kept | Rejected]
     keys: Keys
+    pairs: list[Pair]
+    personal_ids: int
+    chunk: Chunk | None
+    """What it was made of, where personal data was masked: two values may have drawn one fake."""
 
 
 class CleanRows:
     """All rows that passed the steps of cleaning, with what duplicates are found by. 40 bytes a row in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self.rows = Spool(folder)
+        self.rows: Spool[Row] = Spool(folder)
         self.ids, self.texts = bytearray(), bytearray()
         self._folder = folder
         self._keys = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- closed with the rows
@@ -84,30 +90,38 @@ class CleanRows:
         self._keys.close()
 
 
-def clean_rows(readers: Iterable[Reader], recipe: Recipe, tally: Tally, into: CleanRows, executor: Executor) -> None:
-    """Read and clean every source into `into`; what is left out goes to the tally."""
+def clean_rows(
+    readers: Iterable[Reader], recipe: Recipe, tally: Tally, into: CleanRows, executor: Executor, vault: Vault | None
+) -> None:
+    """Read and clean every source into `into`; what is left out goes to the tally, who was masked to the vault."""
     chunks = _read(readers, tally)
+    wanted = recipe.data.cleaning.pii
+    masker = Masker(wanted, vault.key) if wanted and vault else None
     documents = recipe.data.cleaning.boilerplate_documents
     if documents is None:
-        _clean(_Work(Cleaner(recipe)), chunks, tally, into, executor)
+        _clean(_Work(Cleaner(recipe, None, masker)), chunks, tally, into, executor, vault)
         return
     counts = LineCounts()
-    with Spool(into.rows.folder) as spool:
+    with Spool[Row | Rejected](into.rows.folder) as spool:
         lengths: list[tuple[str, int]] = []
         for reader, rows, keys in executor(_FirstPass(recipe), chunks):
             counts.add(keys)
             for item in rows:
-                if isinstance(item, Rejected):
-                    tally.reject(item)
-                else:
-                    spool.append(item)
-            lengths.append((reader, sum(isinstance(item, Row) for item in rows)))
-        cleaner = Cleaner(recipe, counts.often(documents))
-        _clean(_Work(cleaner), _again(spool, lengths), tally, into, executor)
+                spool.append(item)
+            lengths.append((reader, len(rows)))
+        cleaner = Cleaner(recipe, counts.often(documents), masker)
+        _clean(_Work(cleaner), _again(spool, lengths), tally, into, executor, vault)
 
 
-def _clean(work: "_Work", chunks: Iterable[Chunk], tally: Tally, into: CleanRows, executor: Executor) -> None:
+def _clean(
+    work: "_Work", chunks: Iterable[Chunk], tally: Tally, into: CleanRows, executor: Executor, vault: Vault | None
+) -> None:
     for cleaned in executor(work, chunks):
+        if vault and cleaned.chunk and not vault.admit(cleaned.pairs):
+            # Rare: two values drew one fake. The vault, which knows all of them, decides.
+            cleaned = work.with_fakes_of(vault)(cleaned.chunk)
+        tally.masked.update(pair.kind for pair in cleaned.pairs)
+        tally.personal_ids += cleaned.personal_ids
         for item in cleaned.items:
             if isinstance(item, Rejected):
                 tally.reject(item)
@@ -124,15 +138,26 @@ class _Work:
 
     def __call__(self, chunk: Chunk) -> Cleaned:
         items: list[Kept | Rejected] = []
+        pairs: list[Pair] = []
         for item in chunk.items:
-            result, cut = self.cleaner(item) if isinstance(item, Row) else (item, False)
+            outcome = self.cleaner(item)
+            result = outcome.item
+            pairs += outcome.pairs
             if isinstance(result, Rejected):
                 items.append(result)
             else:
-                items.append(Kept(result, (digest(result.id), digest(fold(result.text))), cut))
+                items.append(Kept(result, (digest(result.id), digest(fold(result.text))), outcome.cut))
         texts = [item.row.text for item in items if isinstance(item, Kept)]
         keys = band_keys(texts, self.cleaner.recipe.data.cleaning.near_duplicate_threshold)
-        return Cleaned(chunk.reader, items, keys)
+        masker = self.cleaner.masker
+        personal = sum(masker.finds(item.row.id) for item in items if isinstance(item, Kept)) if masker else 0
+        return Cleaned(chunk.reader, items, keys, pairs, personal, chunk if pairs else None)
+
+    def with_fakes_of(self, vault: Vault) -> "_Work":
+        """The same work in this process, with the vault choosing every fake."""
+        cleaner, wanted = self.cleaner, self.cleaner.recipe.data.cleaning.pii
+        assert wanted is not None
+        return _Work(Cleaner(cleaner.recipe, cleaner.boilerplate, Masker(wanted, vault.key, vault.fake_for)))
 
 
 class _FirstPass:
@@ -178,7 +203,7 @@ def _read(readers: Iterable[Reader], tally: Tally) -> Iterator[Chunk]:
         tally.notes += reader.notes
 
 
-def _again(spool: Spool, lengths: Iterable[tuple[str, int]]) -> Iterator[Chunk]:
+def _again(spool: Spool[Row | Rejected], lengths: Iterable[tuple[str, int]]) -> Iterator[Chunk]:
     """The chunks of the first pass, from disk."""
     rows = iter(spool)
     for reader, length in lengths:

@@ -82,7 +82,7 @@ def test_a_line_counts_once_a_text() -> None:
     assert counts.often(2)(row("one two three four")) == row("one two three four")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.sampled_from(["a b c d", "e f g h", "i j k l", "short"]), max_size=8), st.permutations(range(3)))
 def test_what_is_boilerplate_does_not_depend_on_the_order(lines: list[str], order: list[int]) -> None:
     texts = ["\n".join(lines), "a b c d\nx", "\n".join(reversed(lines))]

@@ -1,0 +1,120 @@
+"""Telephone numbers: by Google's numbering plans (phonenumbers), their shape, and the words before them."""
+
+import re
+from typing import Any
+
+from stillroom.data.pii.span import Text
+
+REGIONS = ("US", "DE", "GB", "CN", "AT", "CH")
+"""Whose national numbers are known; a number with its country code is known wherever it is from."""
+_CANDIDATE = re.compile(
+    r"(?<![A-Za-z0-9_.,+-])(?<!\d[ ])(?<!/(?![+＋]))(?:[+＋]|00(?=[1-9]))?[ ]?(?:\(\+?\d{1,5}\)[ ]?)?"
+    r"\d(?:[ ./()\u2011\u2013-]{0,3}\d){4,16}(?![A-Za-z0-9_@]|[.,:-]\d|[ ]\d)"
+)
+_US_SHAPE = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\)[ ]?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}")
+_CHINESE_MOBILE = re.compile(r"1[3-9]\d(?:[ -]?\d{4}){2}")
+# Dates, clock times, amounts, UUIDs, codes with letters and web addresses hold digits too.
+_OTHER_NUMBERS = (
+    re.compile(r"https?://\S+|www\.\S+"),
+    re.compile(r"(?<![A-Za-z0-9])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9])"),
+    re.compile(
+        r"(?<![A-Za-z0-9])(?!(?i:tel|fon|fax|mob|ph|phone|t|m|f|handy|mobil|telefon|cell|wa|whatsapp)[-_/]?\d)"
+        r"[A-Za-z]+[-_/#]?\d[\w/-]*"
+    ),
+    re.compile(r"(?<![\d+])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)(?:[ T]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"),
+    re.compile(r"(?<![\d+])\d{1,2}[-/.][ ]?\d{1,2}[-/.][ ]?(?:\d{4}|\d{2})(?!\d)"),
+    re.compile(r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)"),
+    re.compile(r"(?<![\d+])[0-2]\d[0-5]\d\s?[-–]\s?[0-2]\d[0-5]\d(?![\d-])"),
+    re.compile(r"(?<![\d+])(?:19|20)\d{2}\s?[-–]\s?(?:19|20)\d{2}(?!\d)"),
+    re.compile(r"(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|CNY|RMB))\s?\d[\d.,']*(?:[ ]\d{3})*"),
+    re.compile(r"(?<![\d+])\d[\d.,' ]*\d?\s?(?:[€$£¥%]|(?:USD|EUR|GBP|CHF|CNY|RMB|Euro|Dollar|元|万|块)(?![A-Za-z]))"),
+    re.compile(r"(?<![\d.+])\d{1,3}(?:[.,'’]\d{3}){2,}(?:[.,]\d{1,2})?(?![\d-])"),
+    re.compile(r"(?<![\d.,+])\d+[.,]\d{1,3}(?![\d.,/-])"),
+)
+
+
+def find_phone_numbers(text: Text) -> None:
+    """Take the telephone numbers of a text. What else holds digits is taken away first, so this comes last."""
+    text.blank_all(_OTHER_NUMBERS)
+    for match in _CANDIDATE.finditer(text.left):
+        found = match[0].rstrip(" ./()-")
+        start = match.start() + len(match[0]) - len(match[0].lstrip())
+        found = found.strip()
+        if found.count("(") > found.count(")"):
+            found = found.rpartition("(")[0].rstrip(" ./-")
+        called = text.is_called(start, "phone")
+        if is_phone(found, called):
+            text.take(start, start + len(found), "phone")
+
+
+def is_phone(number: str, called: bool | None) -> bool:
+    """Whether digits with their signs are a telephone number.
+
+    called: whether the words before call it one; None where they say nothing, False where they call it otherwise.
+    """
+    digits = re.sub(r"\D", "", number)
+    written = number.replace("＋", "+")
+    if written.lstrip("(").startswith("+") or number.startswith("00"):
+        country, national = international(written)
+        if country:
+            return not national.startswith("00") and (valid(written, None) or (called is True and len(national) >= 6))
+        return False
+    if called is False or digits.startswith("00") or not 5 < len(digits) < 16:
+        return False
+    if _CHINESE_MOBILE.fullmatch(number) or _US_SHAPE.fullmatch(number):
+        return True
+    grouped = digits != number
+    if called:
+        known = any(valid(number, region) for region in REGIONS)
+        return known or (grouped and len(digits) >= 7) or (digits.startswith("0") and len(digits) >= 8)
+    # Nothing calls it a number: a trunk zero, or brackets around an area code, must.
+    pairs = re.fullmatch(r"\d\d(?:\D\d\d)+", number) is not None  # lottery numbers, a score
+    shaped = grouped and not pairs and (digits.startswith("0") or re.match(r"\(\d{3,5}\)", number) is not None)
+    return shaped and any(valid(number, region) for region in REGIONS)
+
+
+def international(number: str) -> tuple[str, str]:
+    """The country code and the rest of the digits of a number that begins with + or 00; ("", "") where none is."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    digits = re.sub(r"\D", "", number)
+    if not number.lstrip("(").startswith("+"):
+        digits = digits[2:]
+    for length in (1, 2, 3):
+        if digits[:length].isdigit() and int(digits[:length]) in COUNTRY_CODE_TO_REGION_CODE and digits[0] != "0":
+            return digits[:length], digits[length:].removeprefix("0") if digits[length:][:2] != "00" else digits[
+                length:
+            ]
+    return "", ""
+
+
+def valid(number: str, region: str | None) -> bool:
+    """Whether a numbering plan has room for it."""
+    parsed = _parsed(number, region)
+    if parsed is None:
+        return False
+    import phonenumbers
+
+    return bool(phonenumbers.is_valid_number(parsed))
+
+
+def canonical(number: str) -> str:
+    """The number with its country code where a plan knows it, else its digits: however written, it is one number."""
+    plain = number.replace("＋", "+")
+    for region in (None, *REGIONS):
+        if valid(plain, region):
+            import phonenumbers
+
+            return str(phonenumbers.format_number(_parsed(plain, region), phonenumbers.PhoneNumberFormat.E164))
+    return re.sub(r"\D", "", number)
+
+
+def _parsed(number: str, region: str | None) -> Any:
+    import phonenumbers
+
+    plain = re.sub(r"[^\d+]", "", number.replace("(0)", ""))
+    plain = re.sub(r"^00", "+", plain)
+    try:
+        return phonenumbers.parse(plain, region)
+    except phonenumbers.NumberParseException:
+        return None
