@@ -1,5 +1,6 @@
-"""Holding an answer to a schema: which tokens may come next, and which must."""
+"""Holding an answer to a grammar: which tokens may come next, and which must."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,31 @@ from stillroom.recipe.grammar import grammar
 
 
 class Constraint:
-    """A schema compiled for one vocabulary; `start` begins an answer under it."""
+    """A grammar compiled for one vocabulary; `start` begins an answer under it.
 
-    def __init__(self, tokenizer: Any, schema: dict[str, Any] | None, words: int) -> None:
-        """schema None: any JSON value, with free white space; it tells when an answer can no longer become JSON."""
+    Raises ValueError for a grammar that cannot be followed, and for one under which nothing can be said at all.
+    """
+
+    def __init__(self, tokenizer: Any, text: str, words: int, limits: Any = None) -> None:
+        """text: what `LLMatcher.grammar_from_…` returns. limits: llguidance's LLParserLimits, None for its defaults."""
         from llguidance import LLMatcher
 
-        text = grammar(schema) if schema is not None else LLMatcher.grammar_from_json_schema({})
-        self._matcher = LLMatcher(tokenizer, text, log_level=0)
-        if self._matcher.is_error():
-            raise ValueError(f"constrained decoding cannot enforce this schema: {self._matcher.get_error()}")
+        self._matcher = LLMatcher(tokenizer, text, log_level=0, limits=limits)
+        if not self._matcher.is_error():
+            # The first mask is computed on a copy: some grammars fail only there, and the tables stay warm.
+            trial = self._matcher.deep_copy()
+            trial.compute_bitmask()
+        if self._matcher.is_error() or trial.is_error():
+            reason = self._matcher.get_error() or trial.get_error()
+            raise ValueError(f"constrained decoding cannot enforce this schema: {reason}")
         self._words = words
+
+    @classmethod
+    def of_schema(cls, tokenizer: Any, schema: dict[str, Any] | None, words: int) -> "Constraint":
+        """A recipe's schema; None is any JSON value, with free white space, which tells when an answer is no JSON."""
+        from llguidance import LLMatcher
+
+        return cls(tokenizer, grammar(schema) if schema is not None else LLMatcher.grammar_from_json_schema({}), words)
 
     def start(self) -> "Match":
         """A fresh answer."""
@@ -27,33 +42,51 @@ class Constraint:
 
 
 class Match:
-    """One answer in the making."""
+    """One answer in the making. Used by one thread at a time."""
 
     def __init__(self, matcher: Any, words: int) -> None:
-        self._matcher, self._words = matcher, words
+        self.matcher, self._words = matcher, words
 
     def allowed(self) -> NDArray[np.bool_]:
         """Which tokens may come next; shape (words,)."""
-        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        return np.unpackbits(bits, bitorder="little")[: self._words].view(np.bool_)
+        return np.unpackbits(self.bits(), bitorder="little")[: self._words].view(np.bool_)
+
+    def bits(self) -> NDArray[np.uint8]:
+        """The same, one bit a token, lowest first."""
+        return np.frombuffer(self.matcher.compute_bitmask(), dtype=np.uint8)
 
     def allows(self, tokens: list[int]) -> int:
         """How many of these tokens, from the first, may come next in this order."""
-        count: int = self._matcher.validate_tokens(tokens)
+        count: int = self.matcher.validate_tokens(tokens)
         return count
 
-    def take(self, tokens: list[int]) -> None:
-        """Add tokens to the answer; they must be allowed."""
-        if tokens and not self._matcher.consume_tokens(tokens):
-            raise RuntimeError(f"the constraint refused a token that it had allowed: {self._matcher.get_error()}")
+    def try_take(self, token: int) -> bool:
+        """Add one token if it is allowed; says whether it was."""
+        taken: int = self.matcher.try_consume_tokens([token])
+        return taken == 1
 
-    def forced(self) -> list[int]:
-        """The tokens that must come next, whatever the model thinks; taken at once."""
-        tokens: list[int] = self._matcher.compute_ff_tokens()
+    def take(self, tokens: Sequence[int]) -> None:
+        """Add tokens to the answer; they must be allowed."""
+        if tokens and not self.matcher.consume_tokens(list(tokens)):
+            raise RuntimeError(f"the constraint refused a token that it had allowed: {self.matcher.get_error()}")
+
+    def forced(self, most: int | None = None) -> list[int]:
+        """The (at most so many) tokens that must come next, whatever the model thinks; taken at once."""
+        tokens: list[int] = self.matcher.compute_ff_tokens()[:most]
         self.take(tokens)
         return tokens
 
     @property
     def complete(self) -> bool:
         """Nothing can follow: the answer is whole."""
-        return bool(self._matcher.is_stopped())
+        return bool(self.matcher.is_stopped())
+
+    @property
+    def may_end(self) -> bool:
+        """The answer so far is whole, though more might follow."""
+        return bool(self.matcher.is_accepting())
+
+    @property
+    def failure(self) -> str:
+        """Why nothing can be said any more although the answer is not whole; empty while all is well."""
+        return str(self.matcher.get_error())

@@ -52,7 +52,10 @@ class Llama:
             raise UserError(f"There is not enough memory for {cells} tokens of {path.name}: {_last(lines)}.")
         self._memory: Any = llama_cpp.llama_get_memory(self._context)
         self._batch: Any = llama_cpp.llama_batch_init(batch, 0, 1)
+        for index in range(batch):
+            self._batch.n_seq_id[index] = 1
         self.batch_size, self.sequences = batch, sequences
+        self.cells: int = llama_cpp.llama_n_ctx(self._context)
         self.words: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
         self.end_tokens = {token for token in range(self.words) if llama_cpp.llama_vocab_is_eog(self._vocab, token)}
 
@@ -108,7 +111,7 @@ class Llama:
         batch.n_tokens = len(entries)
         for index, entry in enumerate(entries):
             batch.token[index], batch.pos[index] = entry.token, entry.position
-            batch.n_seq_id[index], batch.seq_id[index][0] = 1, entry.sequence
+            batch.seq_id[index][0] = entry.sequence
             batch.logits[index] = entry.logits
         code = self._lib.llama_decode(self._context, batch)
         if code:
@@ -118,6 +121,14 @@ class Llama:
         """The logits of batch entry `index`, valid until the next decode; shape (words,)."""
         pointer = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, shape=(self.words,))
+
+    def all_logits(self, count: int) -> NDArray[np.float32]:
+        """The logits of the `count` entries that wanted them, in their order; shape (count, words), no copy."""
+        if not count:
+            return np.empty((0, self.words), np.float32)
+        # Waits until the batch is computed, where llama.cpp still computes.
+        pointer = self._lib.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(pointer, shape=(count, self.words))
 
     def copy_sequence(self, source: int, target: int, end: int) -> None:
         """Let `target` begin with the first `end` positions of `source`."""
@@ -129,9 +140,10 @@ class Llama:
 
     def close(self) -> None:
         """Give all memory back; the object cannot be used afterwards."""
-        self._lib.llama_batch_free(self._batch)
-        self._lib.llama_free(self._context)
-        self._lib.llama_model_free(self._model)
+        with captured_log():
+            self._lib.llama_batch_free(self._batch)
+            self._lib.llama_free(self._context)
+            self._lib.llama_model_free(self._model)
 
 
 def _last(lines: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.engine.engine import Engine
+from serving.engine.dual import DualDecoder
 from serving.engine.llama import Llama
 from stillroom.progress import Progress
 from stillroom.recipe.model import Recipe
@@ -38,7 +38,7 @@ class Specialist:
         special = {name: self._llama.token_text(f"tokenizer.ggml.{name}_id") for name in ("bos_token", "eos_token")}
         self._prompter = Prompter(recipe, self._llama.chat_template, **special)
         # The prefix's last token may merge with the text's first one, so it is left to each prompt.
-        self._engine = Engine(self._llama, slots, self._llama.tokenize(self._prompter.prefix)[:-1])
+        self._engine = DualDecoder(self._llama, slots, self._llama.tokenize(self._prompter.prefix)[:-1])
         schema = recipe.output_schema
         self._held = None if schema is None else self._engine.constraint(schema)
         self._json = None if schema is None else self._engine.constraint(None)

@@ -41,7 +41,7 @@ def grammar_error(schema: dict[str, Any]) -> str:
     from llguidance import LLMatcher
 
     try:
-        _, messages = LLMatcher.validate_grammar_with_warnings(grammar(schema), _tokenizer())
+        _, messages = LLMatcher.validate_grammar_with_warnings(grammar(schema), byte_tokenizer())
     except ValueError as error:  # a number that it cannot hold
         messages = [str(error)]
     lines = [line.strip() for message in messages for line in message.splitlines() if line.strip()]
@@ -57,7 +57,8 @@ def rejected_at(schema_text: str, text: str) -> int | None:
 
 
 @lru_cache(maxsize=1)
-def _tokenizer() -> "LLTokenizer":
+def byte_tokenizer() -> "LLTokenizer":
+    """llguidance over single bytes: enough to judge a grammar, whatever the model."""
     from llguidance import LLTokenizer, TokenizerWrapper
 
     return LLTokenizer(TokenizerWrapper(_Bytes()))
@@ -67,7 +68,7 @@ def _tokenizer() -> "LLTokenizer":
 def _matcher(schema_text: str) -> "LLMatcher":
     from llguidance import LLMatcher
 
-    matcher = LLMatcher(_tokenizer(), grammar(json.loads(schema_text)), log_level=0)
+    matcher = LLMatcher(byte_tokenizer(), grammar(json.loads(schema_text)), log_level=0)
     if matcher.is_error():
         raise ValueError(f"constrained decoding cannot enforce this schema: {matcher.get_error()}")
     return matcher

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serving.engine.engine import Engine, Result
+from serving.engine.dual import DualDecoder, Result
 from serving.engine.llama import Entry
 
 END, WORDS, BATCH = 0, 100, 8
@@ -69,7 +69,7 @@ class Fixed:
 
 
 def answer(script: Sequence[int], most: int, free: bool = True) -> Result:
-    engine = Engine(Script(script), slots=1)  # type: ignore[arg-type]
+    engine = DualDecoder(Script(script), slots=1)  # type: ignore[arg-type]
     (result,) = engine.answer([PROMPT], most, Fixed(), free=free)  # type: ignore[arg-type]
     assert result.held is not None and result.held.tokens == tuple(FORCED)
     return result

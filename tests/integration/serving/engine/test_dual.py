@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from serving.engine.constraint import Constraint
-from serving.engine.engine import Engine
+from serving.engine.dual import DualDecoder
 from serving.engine.llama import Entry, Llama
 from stillroom.errors import UserError
 from stillroom.export.gguf import convert
@@ -39,8 +39,8 @@ def llama(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llam
 
 
 @pytest.fixture
-def engine(llama: Llama) -> Iterator[Engine]:
-    yield Engine(llama, SLOTS, llama.tokenize(PREFIX)[:-1])
+def engine(llama: Llama) -> Iterator[DualDecoder]:
+    yield DualDecoder(llama, SLOTS, llama.tokenize(PREFIX)[:-1])
     llama.cut_sequence(0, 0)
 
 
@@ -89,7 +89,7 @@ def prompts(llama: Llama) -> list[list[int]]:
     return [llama.tokenize(PREFIX + text + "\n") for text in TEXTS]
 
 
-def test_held_answers_are_greedy_under_the_schema(llama: Llama, engine: Engine) -> None:
+def test_held_answers_are_greedy_under_the_schema(llama: Llama, engine: DualDecoder) -> None:
     constraint, asked = engine.constraint(SCHEMA), prompts(llama)
     results = engine.answer(asked, MOST, constraint, free=False)
     expected = [naive(llama, prompt, constraint) for prompt in asked]
@@ -97,35 +97,35 @@ def test_held_answers_are_greedy_under_the_schema(llama: Llama, engine: Engine) 
     assert all(result.free is None for result in results)
 
 
-def test_free_answers_are_greedy(llama: Llama, engine: Engine) -> None:
+def test_free_answers_are_greedy(llama: Llama, engine: DualDecoder) -> None:
     asked = prompts(llama)
     results = engine.answer(asked, MOST)
     expected = [naive(llama, prompt, None) for prompt in asked]
     assert_greedy([result.free for result in results], expected)
 
 
-def test_both_at_once_are_what_each_is_alone(llama: Llama, engine: Engine) -> None:
+def test_both_at_once_are_what_each_is_alone(llama: Llama, engine: DualDecoder) -> None:
     constraint, asked = engine.constraint(SCHEMA), prompts(llama)
     both = engine.answer(asked, MOST, constraint, free=True)
     assert_greedy([result.held for result in both], [naive(llama, prompt, constraint) for prompt in asked])
     assert_greedy([result.free for result in both], [naive(llama, prompt, None) for prompt in asked])
 
 
-def test_the_prefix_changes_nothing(llama: Llama, engine: Engine) -> None:
+def test_the_prefix_changes_nothing(llama: Llama, engine: DualDecoder) -> None:
     constraint, asked = engine.constraint(SCHEMA), prompts(llama)
     assert engine.shared(asked[0]) > 5
     llama.cut_sequence(0, 0)
-    results = Engine(llama, SLOTS).answer(asked, MOST, constraint, free=False)
+    results = DualDecoder(llama, SLOTS).answer(asked, MOST, constraint, free=False)
     assert_greedy([result.held for result in results], [naive(llama, prompt, constraint) for prompt in asked])
 
 
-def test_each_prompt_is_reported_once(llama: Llama, engine: Engine) -> None:
+def test_each_prompt_is_reported_once(llama: Llama, engine: DualDecoder) -> None:
     done: list[int] = []
     engine.answer(prompts(llama), MOST, engine.constraint(SCHEMA), on_done=done.append)
     assert sorted(done) == list(range(len(TEXTS)))
 
 
-def test_a_long_prompt_is_fed_in_parts(llama: Llama, engine: Engine) -> None:
+def test_a_long_prompt_is_fed_in_parts(llama: Llama, engine: DualDecoder) -> None:
     long = llama.tokenize(PREFIX + "word " * 900)
     (result,) = engine.answer([long], 4)
     tokens, lead = naive_of(llama, long, 4)
@@ -148,7 +148,7 @@ def naive_of(llama: Llama, prompt: list[int], most: int) -> tuple[tuple[int, ...
     return tuple(out), lead
 
 
-def test_an_answer_that_can_no_longer_be_json_is_broken_off(llama: Llama, engine: Engine) -> None:
+def test_an_answer_that_can_no_longer_be_json_is_broken_off(llama: Llama, engine: DualDecoder) -> None:
     asked = prompts(llama)
     results = engine.answer(asked, MOST, engine.constraint(SCHEMA), free=True, watch=engine.constraint(None))
     whole = engine.answer(asked, MOST)
@@ -166,7 +166,7 @@ def test_a_corrupt_file_is_one_clear_message(tiny_gguf: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("most", [MOST, 2000])
-def test_a_forced_text_longer_than_a_batch(llama: Llama, engine: Engine, most: int) -> None:
+def test_a_forced_text_longer_than_a_batch(llama: Llama, engine: DualDecoder, most: int) -> None:
     words = " ".join(["The terms of the house are kept by all who live in it."] * 60)
     schema = {
         "type": "object",
