@@ -1,10 +1,19 @@
-"""`stillroom ask`: one answer from a finished specialist."""
+"""`stillroom ask`, `extract`, `serve`: a finished specialist's answers, one, by tables, and over HTTP."""
 
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from serving.options import server_options
+
+BATCH_DEADLINE = 3600.0
+"""Seconds for one text; nobody waits for it."""
+
+if TYPE_CHECKING:
+    from serving.server.service import Service
 
 
 @click.command(short_help="Answer a text with a run's specialist.")
@@ -40,6 +49,71 @@ def ask(text: str | None, file: Path | None, run_folder: Path | None, model: Pat
     click.echo(answer if recipe.output_schema is None else _indented(answer))
     if verbose:
         click.echo(f"{gguf.name}, {seconds:.2f} s", err=True)
+
+
+@click.command(short_help="Serve a run's model, or a GGUF file, over HTTP.")
+@click.argument("model", type=click.Path(path_type=Path), metavar="RUN|MODEL.gguf", required=False)
+@click.option("--name", help="What clients call the model; by default the recipe's name, else the file's.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
+@click.option("--port", type=int, default=8080, show_default=True, help="0 takes a free one.")
+@server_options
+def serve(model: Path | None, name: str | None, host: str, port: int, **options: Any) -> None:
+    """Serve the model of a run (the newest by default), of a model directory, or a GGUF file.
+
+    It speaks OpenAI's protocol (/v1/chat/completions and others), KServe's, and answers texts by the recipe at
+    /v1/extract. Ctrl-C or SIGTERM finishes the answers under way, then ends it.
+    """
+    from serving.server.start import Settings, run
+    from stillroom.track.run import find_run
+
+    run(Settings(model or find_run(None), name, host, port, **options), _announce)
+
+
+@click.command(short_help="Answer every row of a table with a run's specialist.")
+@click.argument("source", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The table to write.")
+@click.option(
+    "--run", "model", type=click.Path(path_type=Path), metavar="RUN|MODEL.gguf", help="By default the newest."
+)
+@click.option("--text", "column", help="The column with the texts; by default the recipe's.")
+@click.option("--slots", type=click.IntRange(min=1), default=8, show_default=True, help="Texts under way at once.")
+def extract(source: Path, out: Path, model: Path | None, column: str | None, slots: int) -> None:
+    """Answer the texts of FILE (.csv, .jsonl or .parquet) and write them with their answers to another table.
+
+    A row that cannot be answered keeps the reason in the column `error`. Interrupted, even by kill -9, the same command
+    goes on where it stopped.
+    """
+    from prometheus_client import CollectorRegistry
+
+    from serving.batch import extract, plan
+    from serving.server.extraction import Extractor
+    from serving.server.package import open_package
+    from serving.server.start import Settings, open_service
+    from serving.server.tracing import Tracer
+    from stillroom.track.run import find_run
+
+    package = open_package(model or find_run(None))
+    job = plan(source, out, column, package)
+    package.verify()
+    settings = Settings(package.gguf, slots=slots, deadline=BATCH_DEADLINE)
+    service = open_service(settings, package, CollectorRegistry(), Tracer())
+    try:
+        rows, errors = extract(job, Extractor(service, 2 * slots), package)
+    finally:
+        service.close()
+    click.echo(f"wrote {out}: {rows} rows" + (f", {errors} of them with an error" if errors else ""))
+
+
+def _announce(service: "Service", host: str, port: int, seconds: float) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}"
+    click.echo(f"{service.package.gguf.name} is served as {service.name} at {url}, {seconds:.1f} s after the start.")
+    body: dict[str, Any]
+    if service.package.recipe is None:
+        path, body = "/v1/chat/completions", {"messages": [{"role": "user", "content": "Hello"}]}
+    else:
+        path, body = "/v1/extract", {"text": "…"}
+    click.echo(f"curl {url}{path} -H 'Content-Type: application/json' -d '{json.dumps(body, ensure_ascii=False)}'")
 
 
 def _indented(answer: str) -> str:

@@ -30,7 +30,8 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     bad_schema = unsupported(schema) if schema is not None else []
     for fault in bad_schema:
         yield Finding(("output_schema", *fault.place), fault.message, fault.of_key)
-    yield from _base_model(raw)
+    if sources_must_exist:  # a run's own copy serves where the base model is no more
+        yield from _base_model(raw)
     yield from _split(raw)
     yield from _repeated(raw)
     yield from _order(raw)

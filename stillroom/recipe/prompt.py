@@ -61,7 +61,7 @@ class Prompter:
 
     def __init__(self, recipe: Recipe, chat_template: str, bos_token: str = "", eos_token: str = "") -> None:
         self._recipe = recipe
-        self._template = _compile(chat_template)
+        self._template = compile_template(chat_template)
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
         mark = "\u241e"  # a character that no template touches, to find where the input text begins
         prompt = self.prompt(mark)
@@ -100,7 +100,8 @@ class Prompter:
 
 
 @lru_cache(maxsize=16)
-def _compile(chat_template: str) -> "Template":
+def compile_template(chat_template: str) -> "Template":
+    """A chat template, ready to render, in a sandbox and with the settings that transformers uses."""
     from jinja2 import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -110,7 +111,6 @@ def _compile(chat_template: str) -> "Template":
     def tojson(value: Any, indent: int | None = None) -> str:
         return json.dumps(value, ensure_ascii=False, indent=indent)
 
-    # The same settings as transformers uses for chat templates.
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )

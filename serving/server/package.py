@@ -1,0 +1,91 @@
+"""What is served: a GGUF file, the recipe beside it, and the sha256 that its run recorded.
+
+A model directory, as a run registers it and KServe mounts it, holds one GGUF file (at the top or in `model/`) and,
+beside it or above, `recipe.yaml`, `lineage.json` and `evaluation.json`. A run folder is one, too.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stillroom.errors import UserError
+from stillroom.files import read_json, sha256
+from stillroom.recipe.load import load_recipe
+from stillroom.recipe.model import Recipe
+from stillroom.track.layout import FOLDERS
+from stillroom.track.run import EVALUATION, LINEAGE, RECIPE, chosen_model
+
+PLACES = ("", "model", FOLDERS["export"])
+"""Where GGUF files lie in a model directory: at its top, where the registry puts them, and where a run does."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A model to be served.
+
+    name: what clients call it. recipe: its task; None for a plain GGUF file. digests: the sha256 that its file may
+    have; empty where nothing was recorded.
+    """
+
+    name: str
+    gguf: Path
+    recipe: Recipe | None
+    digests: frozenset[str]
+
+    def verify(self) -> str | None:
+        """Compare the file with its lineage; returns the sha256, None where nothing was recorded.
+
+        Raises UserError for a file that is not the one that was measured and released.
+        """
+        if not self.digests:
+            return None
+        digest = sha256(self.gguf)
+        if digest not in self.digests:
+            raise UserError(
+                f"{self.gguf} is not the file that its lineage names: its sha256 is {digest}, recorded is "
+                f"{', '.join(sorted(self.digests))}. It was changed or damaged on the way: copy or download it again."
+            )
+        return digest
+
+
+def open_package(path: Path, name: str | None = None) -> Package:
+    """Find what is to be served in a run folder, a model directory or a GGUF file.
+
+    `name` is the recipe's by default, else the file's. Raises UserError that says what is missing.
+    """
+    if not path.exists():
+        raise UserError(f"No such file or folder: {path}. Give a run folder, a model directory or a GGUF file.")
+    gguf = path if path.is_file() else _in_folder(path)
+    if path.is_file() and path.suffix != ".gguf":
+        raise UserError(f"{path} is not a GGUF file: its name must end in .gguf.")
+    recipe_file, lineage = _beside(gguf, RECIPE), _beside(gguf, LINEAGE)
+    recipe = load_recipe(recipe_file, sources_must_exist=False) if recipe_file else None
+    found = name or (recipe.name if recipe else gguf.stem)
+    return Package(found, gguf, recipe, _digests(lineage, gguf.name) if lineage else frozenset())
+
+
+def _in_folder(folder: Path) -> Path:
+    files = [file for place in PLACES for file in sorted((folder / place).glob("*.gguf"))]
+    if len(files) == 1:
+        return files[0]
+    if (folder / EVALUATION).is_file() and (folder / FOLDERS["export"]).is_dir():
+        return chosen_model(folder)
+    if not files:
+        raise UserError(f"There is no GGUF file in {folder}, neither at its top nor in {' or '.join(PLACES[1:])}/.")
+    names = ", ".join(str(file.relative_to(folder)) for file in files)
+    raise UserError(f"{folder} holds several GGUF files: {names}. Name the one to serve.")
+
+
+def _beside(gguf: Path, name: str) -> Path | None:
+    """A file that belongs to the model: in its folder or, where that is one of a model directory's own, above it."""
+    folders = [gguf.parent, *([gguf.parent.parent] if gguf.parent.name in PLACES else [])]
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def _digests(lineage: Path, file: str) -> frozenset[str]:
+    """What the export recorded for this file; for one that was renamed since, any of its GGUF files."""
+    try:
+        outputs = [step["outputs"] for step in read_json(lineage)["steps"] if step["step"] == "export"]
+        known = {name: digest for output in outputs for name, digest in output.items() if name.endswith(".gguf")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{lineage} is not the lineage of a run: {error!r}. Copy it from the run again.") from error
+    return frozenset([known[file]] if file in known else known.values())

@@ -1,0 +1,156 @@
+"""The engine as the routes use it: which models there are, prompts made off the event loop, refusals in HTTP's words.
+
+Whatever takes time (templates, tokenising, compiling a schema) runs on a few threads of its own, so that the event loop
+always has a moment for a probe.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from serving.engine.request import (
+    ConstraintFailed,
+    DeadlineExceeded,
+    EngineError,
+    EngineStopped,
+    Finished,
+    InvalidRequest,
+    Overloaded,
+    Request,
+    Text,
+    UnsupportedSchema,
+)
+from serving.server.answers import Answers
+from serving.server.backend import Backend
+from serving.server.errors import SERVER, ApiError, bad_request, overloaded
+from serving.server.lifecycle import Lifecycle
+from serving.server.metrics import Metrics
+from serving.server.package import Package
+from serving.server.template import ChatTemplate
+from serving.server.tracing import Tracer
+
+T = TypeVar("T")
+
+PREPARERS = 2
+"""Threads that prepare requests. They share the cores with the decoding; more would only slow it."""
+STALLED_SECONDS = 30.0
+"""A decode loop without a sign of life for so long is stuck; a step takes a fraction of a second."""
+
+
+class Service:
+    """One served model with its adapters."""
+
+    def __init__(
+        self,
+        package: Package,
+        backend: Backend,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        tracer: Tracer,
+        deadline: float,
+    ) -> None:
+        self.package, self.backend, self.metrics, self.lifecycle = package, backend, metrics, lifecycle
+        self.created = int(time.time())
+        self.template = ChatTemplate(backend.chat_template, backend.bos_token, backend.eos_token)
+        self.tracer, self._deadline = tracer, deadline
+        self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
+
+    @property
+    def name(self) -> str:
+        """What the served model is called."""
+        return self.package.name
+
+    def models(self) -> list[str]:
+        """What `model` may be: the served model, then the adapters."""
+        return [self.name, *self.backend.adapters()]
+
+    def adapter(self, model: str | None) -> str | None:
+        """The adapter that a `model` stands for, None for the served model. Raises ApiError 404 for an unknown one."""
+        if model is None or model == self.name:
+            return None
+        if model in self.backend.adapters():
+            return model
+        self.metrics.rejected(model, "unknown_model")
+        known = ", ".join(self.models())
+        raise ApiError(
+            404, f"The model '{model}' does not exist here. There is: {known}.", param="model", code="model_not_found"
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the decode loop gave a sign of life lately."""
+        return self.backend.silent_for() < STALLED_SECONDS
+
+    async def prepare(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run something slow beside the event loop; what it refuses becomes an ApiError."""
+        call = functools.partial(work, *arguments)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        except UnsupportedSchema as error:
+            self.metrics.rejected(self.name, "unsupported_schema")
+            raise bad_request(str(error), "response_format", "unsupported_schema") from error
+        except EngineError as error:
+            self.metrics.rejected(self.name, "invalid")
+            raise self.told(error, self.name) from error
+
+    def room(self, prompt: Sequence[int], most: int | None, model: str) -> int:
+        """How many tokens the answer may have. Raises ApiError 400 where prompt and answer do not fit the context."""
+        context = self.backend.context
+        left = context - len(prompt)
+        if left < 1 or (most is not None and most > left):
+            asked = f"{len(prompt)} tokens" + (f" and asks for {most} more" if most is not None else "")
+            self.metrics.rejected(model, "too_long")
+            raise bad_request(
+                f"The context holds {context} tokens, but the prompt has {asked}. Shorten it or lower max_tokens.",
+                "messages", "context_length_exceeded",
+            )  # fmt: skip
+        return left if most is None else most
+
+    def submit(self, requests: Sequence[Request], seconds: float | None = None) -> Answers:
+        """Have several requests answered together. seconds: the client's own patience.
+
+        Raises ApiError where the engine does not take one of them; then none is answered. Call it on the event loop.
+        """
+        patience = self._deadline if seconds is None else min(self._deadline, seconds)
+        return Answers(self, requests, time.monotonic() + patience)
+
+    async def whole(self, request: Request, seconds: float | None = None) -> tuple[str, Finished]:
+        """One answer as a text, and how it ended. Raises ApiError."""
+        parts: list[str] = []
+        with self.submit([request], seconds) as answers:
+            async for _, event in answers.events():
+                if isinstance(event, Text):
+                    parts.append(event.text)
+                else:
+                    finished = event
+        return "".join(parts), finished
+
+    def close(self) -> None:
+        """End the engine and the threads; answers under way fail."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.backend.close()
+
+    def told(self, error: EngineError, model: str) -> ApiError:
+        """The engine's refusal or failure as the client's answer."""
+        if isinstance(error, Overloaded):
+            self.metrics.rejected(model, error.reason)
+            status = 503 if error.reason == "draining" else 429
+            return overloaded(str(error), error.retry_after, status, error.reason)
+        if isinstance(error, UnsupportedSchema):
+            return bad_request(str(error), "response_format", "unsupported_schema")
+        if isinstance(error, InvalidRequest):
+            return bad_request(str(error), code="invalid_value")
+        if isinstance(error, DeadlineExceeded):
+            if error.queued:
+                self.metrics.rejected(model, "deadline")
+                return overloaded(str(error), 1, code="deadline")
+            return ApiError(504, str(error), kind="timeout_error", code="deadline")
+        if isinstance(error, ConstraintFailed):
+            self.metrics.constraint_failed(model)
+            return ApiError(500, str(error), kind=SERVER, code="constraint_failed")
+        if isinstance(error, EngineStopped):
+            return overloaded(str(error), 1, 503, "engine_stopped")
+        return ApiError(500, str(error), kind=SERVER, code="engine_error")

@@ -1,0 +1,114 @@
+"""From settings to a server that listens: the one path of `stillroom serve` and of the predictor."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from serving.server.package import Package
+    from serving.server.service import Service
+    from serving.server.tracing import Tracer
+
+SLOTS = 8
+"""Answers under way at once. More slots make larger batches, but attention then runs over all their cells."""
+CONTEXT_TOKENS = 4096
+"""Of a model without a recipe."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may be told to the server; times in seconds. context None: the recipe's, else CONTEXT_TOKENS."""
+
+    model: Path
+    name: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    slots: int = SLOTS
+    context: int | None = None
+    max_num_queued_reqs: int = 128
+    max_num_queued_tokens: int = 262_144
+    deadline: float = 300.0
+    grace: float = 30.0
+    max_body_bytes: int = 4 * 2**20
+    api_key_file: Path | None = None
+    admin_key_file: Path | None = None
+    otlp_traces_endpoint: str | None = None
+    log_prompts: bool = False
+
+
+def run(settings: Settings, announce: "Callable[[Service, str, int, float], None]") -> None:
+    """Load the model, prove that it answers, open the port, serve until a signal, drain.
+
+    announce(service, host, port, seconds) is called when the port is open, so long after the start. Raises UserError
+    for everything that the user can put right, before the port opens.
+    """
+    start = time.monotonic()
+    from prometheus_client import REGISTRY, disable_created_metrics
+
+    disable_created_metrics()  # a second series for each, which nobody queries
+    from serving.server.app import install
+    from serving.server.extraction import Extractor
+    from serving.server.guard import Limits
+    from serving.server.keys import ADMIN_KEYS, API_KEYS, read_keys
+    from serving.server.kserve_model import KServeModel
+    from serving.server.logs import configure
+    from serving.server.package import open_package
+    from serving.server.server import bind, serve
+    from serving.server.tracing import tracer_to
+
+    keys = read_keys(settings.api_key_file, API_KEYS), read_keys(settings.admin_key_file, ADMIN_KEYS)
+    package = open_package(settings.model, settings.name)
+    tracer = tracer_to(settings.otlp_traces_endpoint, package.name)
+    bound = bind(settings.host, settings.port)
+    configure()
+    package.verify()
+    service = open_service(settings, package, REGISTRY, tracer)
+    try:
+        extractor = Extractor(service, 2 * settings.slots)
+        asyncio.run(first_token(service))
+        service.lifecycle.started = True
+        serve(
+            KServeModel(extractor),
+            lambda app, plane: install(app, extractor, plane, REGISTRY, settings.log_prompts),
+            keys,
+            Limits(settings.max_body_bytes),
+            settings.grace,
+            bound,
+            lambda: announce(service, settings.host, bound.getsockname()[1], time.monotonic() - start),
+        )
+    finally:
+        service.close()
+        tracer.close()
+
+
+def open_service(settings: Settings, package: "Package", registry: "CollectorRegistry", tracer: "Tracer") -> "Service":
+    """Load the model. Raises UserError for a file that cannot be used."""
+    from serving.engine.engine import Engine
+    from serving.engine.scheduler import Limits
+    from serving.server.backend import EngineBackend
+    from serving.server.lifecycle import Lifecycle
+    from serving.server.metrics import Metrics
+    from serving.server.service import Service
+
+    context = settings.context or (package.recipe.serve.context_tokens if package.recipe else CONTEXT_TOKENS)
+    limits = Limits(
+        slots=settings.slots,
+        context_tokens=context,
+        max_num_queued_reqs=settings.max_num_queued_reqs,
+        max_num_queued_tokens=settings.max_num_queued_tokens,
+    )
+    backend = EngineBackend(Engine(package.gguf, limits, cells=settings.slots * context))
+    metrics = Metrics(registry, package.name, backend.gauges, max_adapters=0)
+    return Service(package, backend, metrics, Lifecycle(), tracer, settings.deadline)
+
+
+async def first_token(service: "Service") -> None:
+    """Have the model compute a real token: what loads may still not compute. Raises ApiError where it does not."""
+    from serving.engine.request import Request
+
+    await service.whole(Request(tuple(service.backend.tokenize("Hello")), max_tokens=1))

@@ -1,0 +1,33 @@
+"""API keys, and where they come from."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.server.keys import API_KEYS, Keys, read_keys
+from stillroom.errors import UserError
+
+
+def test_from_file_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# team one\nalpha\n\n  beta  \n")
+    monkeypatch.setenv(API_KEYS, "gamma, delta\n")
+    keys = read_keys(file, API_KEYS)
+    assert all(keys.accept(f"Bearer {key}") for key in ("alpha", "beta", "gamma", "delta"))
+    assert not any(keys.accept(given) for given in (None, "", "Bearer ", "Bearer # team one", "Bearer alph", "alpha"))
+
+
+def test_an_empty_secret_opens_no_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not read_keys(None, API_KEYS).needed
+    (tmp_path / "keys").write_text("# none\n")
+    with pytest.raises(UserError, match="holds no key"):
+        read_keys(tmp_path / "keys", API_KEYS)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_keys(tmp_path / "none", API_KEYS)
+    monkeypatch.setenv(API_KEYS, " ")
+    with pytest.raises(UserError, match="is set but holds no key"):
+        read_keys(None, API_KEYS)
+
+
+def test_no_keys_accept_nobody() -> None:
+    assert not Keys([]).accept("Bearer x")

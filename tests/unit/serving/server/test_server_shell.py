@@ -1,0 +1,212 @@
+"""What stands around the routes: keys, bounds, slow clients, clients that go, probes, the drain."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytest.importorskip("kserve", reason="the extra `serve` is not installed")
+
+from scripted import Live, hanging, live, saying, until
+
+from serving.engine.request import EngineStopped, Failed, Finished, Text, Usage
+from serving.server import connection
+from serving.server.guard import Limits
+
+CHAT = "/v1/chat/completions"
+HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Live]:
+    with live(tmp_path, hanging, limits=Limits(body_bytes=1000, body_seconds=0.3)) as server:
+        yield server
+
+
+def raw(server: Live, *parts: bytes, wait: float = 0.0) -> bytes:
+    """What the server answers to bytes that are sent in parts."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        for part in parts:
+            client.sendall(part)
+            time.sleep(wait)
+        answer = b""
+        while data := client.recv(65536):
+            answer += data
+        return answer
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_is_no_more_worked_for(server: Live, stream: bool) -> None:
+    body = json.dumps({**HELLO, "stream": stream, "n": 2}).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(head.encode() + body)
+        until(lambda: len(server.backend.tickets) == 2)
+        assert not any(ticket.cancelled.is_set() for ticket in server.backend.tickets)
+    until(lambda: all(ticket.cancelled.is_set() for ticket in server.backend.tickets))
+    until(lambda: server.service.lifecycle.in_flight == 0)
+    assert 'stillroom:requests_cancelled_total{engine="0",model_name="tiny"} 2.0' in server.client.get("/metrics").text
+
+
+def test_bodies_are_bounded_while_they_are_read(server: Live) -> None:
+    assert server.client.post(CHAT, content=b"x" * 1001).status_code == 413
+    # Without a length, and never at an end: the bound holds at the bytes that came.
+    chunked = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    answer = raw(server, chunked + b"400\r\n" + b"x" * 0x400 + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 413") and b"body_too_large" in answer
+    assert not server.backend.requests
+
+
+def test_a_body_that_does_not_come(server: Live) -> None:
+    answer = raw(server, f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+    assert answer.startswith(b"HTTP/1.1 408") and b"body_timeout" in answer
+
+
+def test_a_head_that_does_not_come(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
+    assert raw(server).startswith(b"HTTP/1.1 408")
+    assert raw(server, b"GET / HTTP/1.1\r\n", b"A: b\r\n", b"B: c\r\n", wait=0.05).startswith(b"HTTP/1.1 408")
+    # A second request on the same connection has its own time.
+    ready = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    both = raw(server, ready, b"GET /health HTTP/1.1\r\n")
+    assert both.startswith(b"HTTP/1.1 200") and b"HTTP/1.1 408" in both
+
+
+def test_a_head_without_end(server: Live) -> None:
+    lines = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(70))
+    assert raw(server, b"GET /health HTTP/1.1\r\n" + lines + b"\r\n").startswith(b"HTTP/1.1 431")
+
+
+def test_a_reader_that_stalls(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STALLED_SECONDS", 0.2)
+
+    def flood(request: object, emit: object, cancelled: threading.Event) -> None:
+        for _ in range(150):  # more than the buffers of both ends hold
+            emit(Text("x" * 100_000, (97,)))  # type: ignore[operator]
+        cancelled.wait(20)
+        emit(Finished("cancelled", Usage()))  # type: ignore[operator]
+
+    server.backend.script = flood  # type: ignore[assignment]
+    body = json.dumps({**HELLO, "stream": True}).encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n".encode())
+        client.sendall(b"Content-Type: application/json\r\n\r\n" + body)
+        until(lambda: bool(server.backend.tickets))
+        until(lambda: server.backend.tickets[0].cancelled.is_set())
+
+
+def test_probes_and_scrapes_are_answered_while_all_hang(server: Live) -> None:
+    thread = threading.Thread(target=lambda: _quietly(server))
+    thread.start()
+    until(lambda: bool(server.backend.tickets))
+    for path in ("/", "/health", "/health/live", "/health/ready", "/health/startup", "/v2/health/live",
+                 "/v2/health/ready", "/v1/models/tiny", "/v2/models/tiny/ready", "/metrics"):  # fmt: skip
+        assert server.client.get(path).status_code == 200
+    assert not server.backend.tickets[0].cancelled.is_set()
+    server.backend.silence = 31
+    for path in ("/", "/health/live", "/v2/health/live"):
+        assert server.client.get(path).status_code == 503
+    assert server.client.get("/health/ready").status_code == 200
+    server.backend.tickets[0].cancel()
+    thread.join(10)
+
+
+def _quietly(server: Live) -> None:
+    httpx.post(server.url + CHAT, json=HELLO, timeout=20)
+
+
+def test_not_started_is_not_ready(server: Live) -> None:
+    server.service.lifecycle.started = False
+    for path in ("/health", "/health/ready", "/health/startup", "/v2/health/ready", "/v1/models/tiny",
+                 "/v2/models/tiny/ready"):  # fmt: skip
+        assert server.client.get(path).status_code == 503
+    assert server.client.get("/health/live").status_code == 200
+
+
+def test_keys(tmp_path: Path) -> None:
+    with live(tmp_path, saying("Hi"), keys=("one", "two"), admin=("chief",)) as server:
+        for key in ("one", "two"):
+            assert server.post(CHAT, HELLO, Authorization=f"Bearer {key}").status_code == 200
+        for wrong in ("", "Bearer", "Bearer three", "Bearer chief", "Basic one", "one", "Bearer onetwo"):
+            answer = server.post(CHAT, HELLO, Authorization=wrong)
+            assert answer.status_code == 401 and answer.json()["error"]["code"] == "invalid_api_key"
+            assert answer.headers["www-authenticate"] == "Bearer"
+        for path in ("/v1/models", "/v2/models"):
+            assert server.client.get(path).status_code == 401
+        for path in ("/health", "/metrics", "/v2/health/live", "/v1/models/tiny"):
+            assert server.client.get(path).status_code == 200
+        assert server.client.get("/v1/adapters", headers={"Authorization": "Bearer one"}).status_code == 401
+        # Nobody without a key makes the server read his body.
+        assert raw(server, f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n"
+                   .encode()).startswith(b"HTTP/1.1 401")  # fmt: skip
+
+
+def test_adapters_without_an_admin_key(server: Live) -> None:
+    answer = server.client.get("/v1/adapters")
+    assert answer.status_code == 403 and answer.json()["error"]["code"] == "no_admin_key"
+
+
+def test_request_ids(server: Live) -> None:
+    assert server.client.get("/health", headers={"X-Request-Id": "a-1.b"}).headers["x-request-id"] == "a-1.b"
+    for odd in ("x" * 200, "a b", 'a"b', ""):
+        given = server.client.get("/health", headers={"X-Request-Id": odd}).headers["x-request-id"]
+        assert given != odd and len(given) == 32
+
+
+def test_a_drain_finishes_streams_and_takes_nothing_more(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def script(request: object, emit: object, cancelled: threading.Event) -> None:
+        emit(Text("a", (97,)))  # type: ignore[operator]
+        go_on.wait(20)
+        emit(Text("b", (98,)))  # type: ignore[operator]
+        emit(Finished("stop", Usage()))  # type: ignore[operator]
+
+    with live(tmp_path, script) as server:  # type: ignore[arg-type]
+        with server.client.stream("POST", CHAT, json={**HELLO, "stream": True}) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            server.server.handle_exit(15, None)
+            late = httpx.post(server.url + CHAT, json=HELLO)
+            assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+            assert late.headers["connection"] == "close" and late.json()["error"]["code"] == "draining"
+            assert httpx.get(server.url + "/health/ready").json() == {"status": "draining"}
+            assert httpx.get(server.url + "/v2/health/ready").status_code == 503
+            assert httpx.get(server.url + "/health/live").status_code == 200
+            go_on.set()
+            rest = "\n".join(lines)
+        assert '"content":"b"' in rest and "[DONE]" in rest
+        until(lambda: not _open(server.port))
+        server.server._captured_signals.clear()  # not raised again in the thread of the tests
+
+
+def test_what_is_not_whole_after_the_grace_is_told(tmp_path: Path) -> None:
+    stopped = threading.Event()
+
+    def script(request: object, emit: object, cancelled: threading.Event) -> None:
+        emit(Text("a", (97,)))  # type: ignore[operator]
+        stopped.wait(20)
+        emit(Failed(EngineStopped("The engine was closed."), Usage()))  # type: ignore[operator]
+
+    with live(tmp_path, script, grace=2.3) as server:  # type: ignore[arg-type]
+        server.backend.close = stopped.set  # type: ignore[method-assign]
+        with server.client.stream("POST", CHAT, json={**HELLO, "stream": True}) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            server.server.handle_exit(15, None)
+            rest = "\n".join(lines)
+        assert "engine_stopped" in rest and "[DONE]" not in rest
+        server.server._captured_signals.clear()
+
+
+def _open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

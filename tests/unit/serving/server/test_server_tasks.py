@@ -1,0 +1,182 @@
+"""The recipe's task: /v1/extract, and KServe's v1 and v2 protocols."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("kserve", reason="the extra `serve` is not installed")
+
+from kserve.protocol.infer_type import InferInput, InferRequest, InferResponse
+from scripted import Emit, Live, live, saying
+
+from serving.engine.request import ConstraintFailed, Failed, Finished, Overloaded, Request, Text, Usage
+from serving.server import responses
+
+PREDICT, INFER = "/v1/models/tiny:predict", "/v2/models/tiny/infer"
+
+
+def counting(request: Request, emit: Emit, cancelled: threading.Event) -> None:
+    """Answers with the number that the text ends with."""
+    text = bytes(request.prompt).decode().removesuffix("<assistant>")
+    count = text.rpartition(" ")[2] if text[-1].isdigit() else "0"
+    if "odd" in text:
+        emit(Failed(ConstraintFailed("No room."), Usage()))
+        return
+    answer = json.dumps({"kind": "event", "count": int(count)})
+    emit(Text(answer, tuple(answer.encode())))
+    emit(Finished("stop", Usage()))
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with live(tmp_path_factory.mktemp("served"), counting, recipe=True) as server:
+        yield server
+
+
+@pytest.fixture
+def server(started: Live) -> Live:
+    started.backend.reset(counting)
+    return started
+
+
+def test_one_text(server: Live) -> None:
+    answer = server.post("/v1/extract", {"text": "Number 3"})
+    assert answer.json()["output"] == {"kind": "event", "count": 3} and answer.json()["time_ms"] > 0
+    assert "truncated" not in answer.json()
+    responses.Extracted.model_validate(answer.json())
+    (request,) = server.backend.requests
+    assert bytes(request.prompt).startswith(b"<system>Which kind is it?\nAnswer with one JSON object")
+    assert request.constraint is not None and request.sampling.temperature == 0
+
+
+def test_many_texts_come_back_in_their_order(server: Live) -> None:
+    texts = [f"Number {number}" for number in range(30)]
+    answer = responses.ExtractedAll.model_validate(server.post("/v1/extract", {"texts": texts}).json())
+    assert [output["count"] for output in answer.outputs] == list(range(30))
+
+
+def test_more_texts_than_the_queue_has_room_for(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once some are taken in, the others wait for their turn; where none is, the client is told at once."""
+    submit, refused = server.backend.submit, []
+
+    def busy(request: Request, on_event: Emit) -> Any:
+        if len(server.backend.requests) % 3 == 2 and len(refused) < 4:
+            refused.append(request)
+            raise Overloaded("queued_requests", 2)
+        return submit(request, on_event)
+
+    monkeypatch.setattr(server.backend, "submit", busy)
+    answer = server.post("/v1/extract", {"texts": [f"Number {number}" for number in range(9)]})
+    monkeypatch.undo()
+    assert [output["count"] for output in answer.json()["outputs"]] == list(range(9)) and refused
+    server.backend.refusal = Overloaded("queued_requests", 2)
+    answer = server.post("/v1/extract", {"texts": ["a", "b"]})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+
+
+def test_a_text_that_is_too_long_loses_its_end_and_says_so(server: Live) -> None:
+    assert server.post("/v1/extract", {"text": "word " * 200}).json()["truncated"] is True
+    assert server.post("/v1/extract", {"texts": ["Number 1", "word " * 200]}).json()["truncated"] == [1]
+    assert all(len(request.prompt) + request.max_tokens <= 1000 for request in server.backend.requests)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"text": "a", "texts": ["b"]}, {"texts": []}, {"text": ""}, {"text": " \n"}, {"text": 1}, {"texts": [1]}],
+)
+def test_bodies_that_ask_nothing(server: Live, body: dict[str, Any]) -> None:
+    answer = server.post("/v1/extract", body)
+    assert answer.status_code == 400
+    responses.ErrorBody.model_validate(answer.json())
+
+
+def test_a_text_that_fails_is_named(server: Live) -> None:
+    answer = server.post("/v1/extract", {"texts": ["Number 1", "odd"]})
+    assert answer.status_code == 500 and answer.json()["error"]["message"] == "Text 1: No room."
+
+
+def test_an_answer_that_was_cut_off(server: Live) -> None:
+    server.backend.script = saying('{"kind":"ev', "length")
+    answer = server.post("/v1/extract", {"text": "a"})
+    assert answer.status_code == 500 and answer.json()["error"]["code"] == "answer_cut_off"
+
+
+def test_v1(server: Live) -> None:
+    answer = server.post(PREDICT, {"instances": ["Number 1", {"text": "Number 2", "id": 7}]})
+    assert [one["count"] for one in answer.json()["predictions"]] == [1, 2]
+    for wrong in ({}, {"instances": []}, {"instances": "a"}, {"instances": [{"txt": "a"}]}, {"instances": [1]}):
+        assert server.post(PREDICT, wrong).status_code == 400
+    assert server.post("/v1/models/none:predict", {"instances": ["a"]}).status_code == 404
+
+
+def tensor(texts: list[str], **more: Any) -> dict[str, Any]:
+    return {"inputs": [{"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}], **more}
+
+
+def test_v2(server: Live) -> None:
+    answer = server.post(INFER, tensor(["Number 1", "Number 2"], id="x1")).json()
+    columns = {output["name"]: output for output in answer["outputs"]}
+    assert (answer["id"], answer["model_name"]) == ("x1", "tiny")
+    assert columns["count"] == {"name": "count", "shape": [2], "datatype": "INT64", "data": [1, 2]}
+    assert columns["kind"]["data"] == ["event", "event"]
+    assert json.loads(columns["output"]["data"][1]) == {"kind": "event", "count": 2}
+    one = server.post(INFER, tensor(["Number 1"], outputs=[{"name": "kind"}])).json()
+    assert [output["name"] for output in one["outputs"]] == ["kind"]
+
+
+def test_v2_with_binary_tensors_as_kserves_own_client_sends_them(server: Live) -> None:
+    given = InferInput("text", [2], "BYTES")
+    given.set_data_from_numpy(np.array([b"Number 5", "Zähl 6".encode()], dtype=object), binary_data=True)
+    content, length = InferRequest("tiny", [given], parameters={"binary_data_output": True}).to_rest()
+    headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(length)}
+    answer = server.client.post(INFER, content=content, headers=headers)
+    assert answer.status_code == 200
+    read = InferResponse.from_bytes(answer.content, int(answer.headers["inference-header-content-length"]))
+    assert list(read.get_output_by_name("count").as_numpy()) == [5, 6]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"inputs": []},
+        {"inputs": [{"name": "text", "shape": [1], "datatype": "INT32", "data": [1]}]},
+        {"inputs": [{"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a"]}]},
+        {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [1]}]},
+        {"inputs": [{"name": "text", "shape": [0], "datatype": "BYTES", "data": []}]},
+        {"inputs": [{"name": "text", "shape": [1], "datatype": "FP16", "data": [1]}]},
+        {"outputs": [{"name": "none"}]},
+    ],
+)
+def test_v2_bodies_that_do_not_fit(server: Live, change: dict[str, Any]) -> None:
+    answer = server.post(INFER, {**tensor(["Number 1"]), **change})
+    assert answer.status_code == 400
+    responses.ErrorBody.model_validate(answer.json())
+
+
+def test_v2_binary_bodies_that_do_not_fit(server: Live) -> None:
+    for content, length in ((b"{}", "2"), (b"", "0"), (b"{}", "x"), (b'{"inputs":[{}]}', "15"), (b"\xff", "1")):
+        headers = {"content-type": "application/octet-stream", "inference-header-content-length": length}
+        assert server.client.post(INFER, content=content, headers=headers).status_code == 400
+
+
+def test_v2_metadata(server: Live) -> None:
+    told = server.client.get("/v2/models/tiny").json()
+    assert told["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
+    assert [output["name"] for output in told["outputs"]] == ["output", "kind", "count"]
+    assert server.client.get("/v2/models").json() == {"models": ["tiny"]}
+    assert server.client.get("/v2").json()["name"] == "kserve"
+    assert server.client.get("/v2/models/none").status_code == 404
+    # KServe's own paths to unload a model are no paths here.
+    assert server.post("/v2/repository/models/tiny/unload", {}).status_code == 404
+
+
+def test_a_model_without_a_recipe(tmp_path: Path) -> None:
+    with live(tmp_path, saying("Hi")) as server:
+        for path, body in (("/v1/extract", {"text": "a"}), (PREDICT, {"instances": ["a"]}), (INFER, tensor(["a"]))):
+            answer = server.post(path, body)
+            assert answer.status_code == 400 and answer.json()["error"]["code"] == "no_recipe"
