@@ -36,6 +36,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from _repeated(raw)
     yield from _order(raw)
     yield from _quantization_aware(raw)
+    yield from _workers(raw)
     yield from _labels(raw)
     yield from check_teacher(raw)
     yield from check_judge(raw)
@@ -83,6 +84,9 @@ def absolute_paths(raw: Raw, folder: Path) -> Raw:
         raw["data"] = {**raw["data"], "sources": sources}
     if isinstance(_at(raw, ("data", "cleaning")), dict):
         raw["data"] = {**raw["data"], "cleaning": _absolute_cleaning(raw["data"]["cleaning"], folder)}
+    storage = _at(raw, ("train", "storage"))
+    if isinstance(storage, str) and storage and "://" not in storage:
+        raw["train"] = {**raw["train"], "storage": str(_absolute(storage, folder))}
     return raw
 
 
@@ -201,6 +205,30 @@ def _quantization_aware(raw: Raw) -> Iterator[Finding]:
             "must be false: train.quantization_aware rounds a sum of weight and adapter, and DoRA is more than one"
         )
         yield Finding(("sft", "lora", "use_dora"), f"{message}; write use_rslora, or remove quantization_aware")
+
+
+def _workers(raw: Raw) -> Iterator[Finding]:
+    """The numbers of workers must be in order, and ZeRO needs several, as many at all times."""
+    train = _mapping(raw.get("train"))
+    workers = train.get("workers", 1)
+    fewest, most = (workers if train.get(name) is None else train[name] for name in ("min_workers", "max_workers"))
+    if not all(isinstance(number, int) and number > 0 for number in (workers, fewest, most)):
+        return
+    if fewest > workers:
+        yield Finding(("train", "min_workers"), f"{fewest} is more than train.workers ({workers})")
+    if most < workers:
+        yield Finding(("train", "max_workers"), f"{most} is less than train.workers ({workers})")
+    place, zero = ("train", "deepspeed"), train.get("deepspeed")
+    if not isinstance(zero, str):
+        return
+    if workers == 1:
+        yield Finding(place, "there is nothing to cut into parts for one worker; raise train.workers, or write null")
+    elif (fewest, most) != (workers, workers):
+        message = "a ZeRO checkpoint is one part for each worker, so their number cannot change; "
+        yield Finding(place, message + "remove train.min_workers and train.max_workers, or write null")
+    if zero.startswith("zero3") and train.get("quantization_aware") is not None:
+        message = "no worker of ZeRO-3 holds a whole weight, and train.quantization_aware rounds whole weights; "
+        yield Finding(place, message + "write zero2, or null")
 
 
 def _sources(raw: Raw) -> Iterator[Finding]:

@@ -304,6 +304,19 @@ class Training(Section):
     quantization_aware_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3, description="The last share of the SFT steps that goes through the rounding; 1 is all. DPO always does."
     )
+    workers: PositiveInt = Field(1, description="Processes that train together, by Ray Train where it is not 1.")
+    min_workers: PositiveInt | None = Field(None, description="Go on with as few when machines are lost; null: all.")
+    max_workers: PositiveInt | None = Field(None, description="Take as many when there is room; null: `workers`.")
+    storage: str | None = Field(
+        None, description="Folder or URI (s3://, gs://, ...) of the workers' checkpoints, in reach of every machine."
+    )
+    worker_timeout_seconds: PositiveFloat = Field(600, description="How long to wait for the workers to come.")
+    max_restarts: Annotated[int, Field(ge=0)] = Field(
+        3, description="How often to go on after a worker has died; announced losses of a machine do not count."
+    )
+    deepspeed: Literal["zero2", "zero3", "zero3-offload"] | None = Field(
+        None, description="Cut optimizer and gradients (zero3: weights too) into a part for each worker."
+    )
 
 
 class Export(Section):

@@ -12,6 +12,10 @@ from transformers import TrainerCallback
 from stillroom.errors import UserError
 from stillroom.files import read_json, write_json
 from stillroom.progress import Progress, say
+from stillroom.train import zero
+from stillroom.train.identity import mark
+from stillroom.train.shared_forward import TokenCount
+from stillroom.train.workers import ALONE, Workers
 
 WHOLE = "whole"
 """Mark in a checkpoint that was written to its end."""
@@ -23,11 +27,23 @@ _RECORD = "validation.json"
 class Watch(TrainerCallback):
     """Reports progress, marks whole checkpoints, and stops before a gradient that is no number spoils the weights."""
 
-    def __init__(self, task: str, checkpoints: Path) -> None:
-        self._task, self._checkpoints = task, checkpoints
+    def __init__(
+        self, task: str, checkpoints: Path, trainer: Any, identity: dict[str, Any], workers: Workers = ALONE
+    ) -> None:
+        """identity: what every checkpoint is to say that it was trained for."""
+        self._task, self._checkpoints, self._trainer = task, checkpoints, trainer
+        self._identity, self._workers = identity, workers
+        self.count: TokenCount | None = None
+        """Of a model in parts, which computes only once DeepSpeed's engine is made."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Begin the bar where a resumed training begins."""
+        if zero.partitioned(self._trainer.model):
+            from stillroom.train.setup import prepare_model
+
+            self.count = prepare_model(self._trainer.model, args.bf16)
+        for entry in state.log_history:  # TRL begins to count again when it goes on from a checkpoint
+            self._trainer._total_train_tokens = entry.get("num_tokens", self._trainer._total_train_tokens)
         self._progress = Progress(self._task, state.max_steps)
         self._progress.update(state.global_step)
 
@@ -41,11 +57,21 @@ class Watch(TrainerCallback):
             )
         if "loss" in logs:
             self._progress.update(state.global_step, f"loss {logs['loss']:.3f}")
+        self._workers.report(state.global_step, {**logs, "of": state.max_steps}, None)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Save where a machine is about to be taken away."""
+        control.should_save |= self._workers.must_save()
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Mark the checkpoint as whole."""
+        """Let the checkpoint say what it was trained for, and mark it as whole when all workers have written theirs."""
+        checkpoint = self._checkpoints / f"checkpoint-{state.global_step}"
+        if self._workers.first:
+            mark(checkpoint, self._identity)
         os.sync()  # the trainer's own writes come to rest before the mark that says they are whole
-        (self._checkpoints / f"checkpoint-{state.global_step}" / WHOLE).touch()
+        self._workers.wait()
+        (checkpoint / WHOLE).touch()
+        self._workers.report(state.global_step, {}, checkpoint)
 
 
 class KeepBest(TrainerCallback):
@@ -56,9 +82,14 @@ class KeepBest(TrainerCallback):
     """
 
     def __init__(
-        self, checkpoints: Path, patience: int | None = None, counts_from: Callable[[int], int] = lambda steps: 0
+        self,
+        checkpoints: Path,
+        patience: int | None = None,
+        counts_from: Callable[[int], int] = lambda steps: 0,
+        workers: Workers = ALONE,
     ) -> None:
         self._folder, self._patience, self._counts_from, self._first = checkpoints / BEST, patience, counts_from, 0
+        self._workers = workers
         self.best_step: int | None = None
         self.stopped = False
         self._lowest, self._since = math.inf, 0
@@ -69,7 +100,8 @@ class KeepBest(TrainerCallback):
         for entry in state.log_history:
             if "eval_loss" in entry:
                 self._judge(entry["step"], entry["eval_loss"])
-        if self.best_step is not None and self._kept_step() != self.best_step:
+        kept = self._kept_step()
+        if self.best_step is not None and kept != self.best_step:
             # A later validation was better. It comes again, and with it the same adapter.
             self._lowest, self._since, self.best_step = math.inf, 0, None
         if self._patience is not None and self._since >= self._patience:
@@ -113,6 +145,11 @@ class KeepBest(TrainerCallback):
         return False
 
     def _keep(self, model: Any, step: int, loss: float) -> None:
+        with zero.whole(model):
+            if self._workers.first:
+                self._write(model, step, loss)
+
+    def _write(self, model: Any, step: int, loss: float) -> None:
         partial = self._folder.with_name(f".{BEST}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         model.save_pretrained(partial, selected_adapters=["default"])
@@ -121,5 +158,9 @@ class KeepBest(TrainerCallback):
         partial.rename(self._folder)
 
     def _kept_step(self) -> int | None:
-        record = self._folder / _RECORD
-        return int(read_json(record)["step"]) if record.is_file() else None
+        """The step of the kept adapter, which only the first worker may have."""
+        record, step = self._folder / _RECORD, -1
+        if self._workers.first and record.is_file():
+            step = int(read_json(record)["step"])
+        step = self._workers.of_first(step)
+        return None if step < 0 else step

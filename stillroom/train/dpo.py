@@ -1,18 +1,24 @@
 """Preference training: the adapter learns to rank the gold answer above broken ones."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stillroom.errors import UserError
-from stillroom.files import read_jsonl
+from stillroom.files import read_jsonl, sha256
 from stillroom.recipe.model import Recipe
 
+if TYPE_CHECKING:
+    from stillroom.train.workers import Workers
 
-def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: Path) -> dict[str, Any]:
+
+def train_dpo(
+    recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: Path, workers: "Workers | None" = None
+) -> dict[str, Any]:
     """Go on with the SFT adapter under TRL's DPO loss; write adapter/, curves.jsonl and training.json into `out`.
 
     pairs: JSON Lines with text, chosen and rejected (answers as text). The reference is the SFT adapter itself; its
-    log-probs are computed once, before the first step. Raises UserError when the chosen answers' log-prob collapses.
+    log-probs are computed once, before the first step. workers: by default as the environment says. Raises UserError
+    when the chosen answers' log-prob collapses.
     """
     from datasets import Dataset
     from peft import PeftModel
@@ -20,12 +26,17 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
     from trl import DPOConfig, DPOTrainer
 
     from stillroom.train import setup
+    from stillroom.train.dealt_batches import SharesPairs, blank_pair
     from stillroom.train.encode import Encoder
+    from stillroom.train.identity import identity
     from stillroom.train.portions import Portions
     from stillroom.train.quantization_aware import QuantizationAware, at_the_end
+    from stillroom.train.workers import Workers, trainer_arguments
+    from stillroom.train.zero import partitioned
 
     if recipe.dpo is None:
         raise UserError("The recipe has no dpo section, so there is no preference training to do.")
+    workers = workers or Workers.of_environment()
     options, tokenizer = recipe.dpo, setup.load_tokenizer(base)
     encoder = Encoder(recipe, tokenizer)
     rows, ids = [], []
@@ -39,13 +50,16 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
     if not rows:
         raise UserError(f"{pairs} holds no preference pair, so there is nothing to train on.")
 
-    class SharedDPOTrainer(Portions, DPOTrainer):
+    class SharedDPOTrainer(SharesPairs, Portions, DPOTrainer):
         def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
             return dataset  # the pairs are token ids already
 
-        def _precompute_ref_logps(self, *args: Any, **kwargs: Any) -> Dataset:
-            setup.prepare_model(self.model, self.args.bf16)
-            return super()._precompute_ref_logps(*args, **kwargs)
+        def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
+            if not partitioned(self.model):
+                setup.prepare_model(self.model, self.args.bf16)
+            if self.workers.count > 1:
+                return self.with_reference(dataset, batch_size)
+            return super()._precompute_ref_logps(dataset, name, batch_size)
 
     class StopAtCollapse(TrainerCallback):
         first: float | None = None
@@ -59,29 +73,34 @@ def train_dpo(recipe: Recipe, base: Path, sft_adapter: Path, pairs: Path, out: P
                     "unlearning its answers. Lower dpo.learning_rate, or raise dpo.sft_weight or dpo.beta."
                 )
 
+    SharedDPOTrainer.workers, SharedDPOTrainer.blank = workers, staticmethod(blank_pair)
     set_seed(options.seed)
-    model = PeftModel.from_pretrained(setup.load_model(base), sft_adapter, is_trainable=True)
+    arguments = DPOConfig(
+        **setup.trainer_arguments(options, out, len(rows)),
+        **trainer_arguments(recipe.train, workers),
+        beta=options.beta,
+        loss_type=["sigmoid", "sft"] if options.sft_weight else ["sigmoid"],
+        loss_weights=[1.0, options.sft_weight] if options.sft_weight else [1.0],
+        precompute_ref_log_probs=True,
+    )
+    model = PeftModel.from_pretrained(setup.load_model(base, workers), sft_adapter, is_trainable=True)
     aware = None
     if recipe.train.quantization_aware:
         aware = QuantizationAware(model, base, recipe.train.quantization_aware)
         aware.on()  # before the trainer is made, which computes the reference's log-probs
     trainer = SharedDPOTrainer(
         model=model,
-        args=DPOConfig(
-            **setup.trainer_arguments(options, out, len(rows)),
-            beta=options.beta,
-            loss_type=["sigmoid", "sft"] if options.sft_weight else ["sigmoid"],
-            loss_weights=[1.0, options.sft_weight] if options.sft_weight else [1.0],
-            precompute_ref_log_probs=True,
-        ),
+        args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         callbacks=[StopAtCollapse(), *([at_the_end(aware, 1.0)] if aware else [])],
     )
-    facts = setup.train(trainer, "train-dpo", out, ids)
+    before = sha256(sft_adapter / "adapter_model.safetensors")
+    of = identity(recipe, "dpo", [before, *rows])
+    facts = setup.train(trainer, "train-dpo", out, ids, of, workers)
     if aware is not None:
         facts |= {"quantization_aware": recipe.train.quantization_aware}
-    return setup.write_training(out, facts, _curves(trainer.state.log_history))
+    return setup.write_training(out, facts, _curves(trainer.state.log_history), workers)
 
 
 def reference_drop(logs: dict[str, float], beta: float) -> float | None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stillroom.errors import UserError
 from stillroom.progress import say
+from stillroom.train.workers import ALONE, Workers
 
 
 class Portions:
@@ -25,6 +26,7 @@ class Portions:
 
     rows_at_once: int | None = None
     """None: the whole batch."""
+    workers: Workers = ALONE
     ids: list[str]
     """The id of each row of the training data, in its order."""
 
@@ -86,6 +88,11 @@ class Portions:
             torch.cuda.empty_cache()
 
     def _take_less(self: Any, size: int, portion: dict[str, Any]) -> None:
+        if self.workers.count > 1:
+            raise UserError(
+                f"Memory ran out at {size} rows on worker {self.workers.rank}, and the others cannot wait until it has "
+                "tried less. Lower the recipe's batch_size, raise train.workers, or give the machines more memory."
+            )
         if size > 1:
             self.rows_at_once = size // 2
             say(f"Memory ran out at {size} rows. Batches now run in portions of {size // 2}, with the same result.")

@@ -47,7 +47,10 @@ def fastest_dtype() -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device() == "mps":
         return torch.float32
-    return torch.bfloat16 if _seconds(torch.bfloat16) * 1.2 < _seconds(torch.float32) else torch.float32
+    short = torch.tensor(int(_seconds(torch.bfloat16) * 1.2 < _seconds(torch.float32)))
+    if torch.distributed.is_initialized():  # workers must agree, and may measure otherwise
+        torch.distributed.all_reduce(short, torch.distributed.ReduceOp.MIN)
+    return torch.bfloat16 if short else torch.float32
 
 
 def _seconds(dtype: torch.dtype) -> float:

@@ -9,7 +9,10 @@ from stillroom.files import full_disk_is_the_users, write_json, write_jsonl
 from stillroom.progress import say
 from stillroom.recipe.model import Dpo, Sft
 from stillroom.report.words import duration
+from stillroom.train import zero
+from stillroom.train.identity import refuse_others
 from stillroom.train.shared_forward import CannotShare, TokenCount, share_prefixes
+from stillroom.train.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from stillroom.train.callbacks import KeepBest
@@ -28,14 +31,14 @@ def load_tokenizer(base: Path) -> Any:
     return tokenizer
 
 
-def load_model(base: Path) -> Any:
+def load_model(base: Path, workers: Workers = ALONE) -> Any:
     """The base model's weights in the dtype that trains fastest here; adapters over it stay in fp32."""
     import torch
     from transformers import AutoModelForCausalLM
 
     from stillroom.train.precision import fastest_dtype, fastest_threads
 
-    torch.set_num_threads(fastest_threads())
+    torch.set_num_threads(max(1, fastest_threads() // workers.here))
     model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype())
     model.config.use_cache = False
     return model
@@ -93,11 +96,20 @@ def prepare_model(model: Any, autocast: bool) -> TokenCount | None:
     return count
 
 
-def train(trainer: Any, task: str, out: Path, ids: list[str], best: "KeepBest | None" = None) -> dict[str, Any]:
+def train(
+    trainer: Any,
+    task: str,
+    out: Path,
+    ids: list[str],
+    identity: dict[str, Any],
+    workers: Workers,
+    best: "KeepBest | None" = None,
+) -> dict[str, Any]:
     """Run a TRL trainer to its end, from the last whole checkpoint where there is one; write the adapter.
 
     trainer: with Portions in front. ids: the ids of the training data's rows. Returns the facts that both kinds of
-    training record. Raises UserError when the loss is no longer a number.
+    training record. Raises UserError when the loss is no longer a number, and where the checkpoint belongs to a
+    training with another identity.
     """
     import torch
 
@@ -106,58 +118,74 @@ def train(trainer: Any, task: str, out: Path, ids: list[str], best: "KeepBest | 
 
     checkpoints = out / CHECKPOINTS
     trainer.ids = ids
-    count = prepare_model(trainer.model, trainer.args.bf16)
-    seconds = plan(trainer, _first_epoch(trainer), count is not None)
-    count = count or TokenCount()
-    count.computed = count.plain = 0
+    count, seconds = None, None
+    if not zero.partitioned(trainer.model):  # else nothing can be tried before DeepSpeed's engine is made
+        count = prepare_model(trainer.model, trainer.args.bf16)
+        seconds = plan(trainer, _first_epoch(trainer, workers), count is not None)
+        count = count or TokenCount()
+        count.computed = count.plain = 0
     dtype = "bfloat16" if trainer.args.bf16 else "float32"
     place = f"on {torch.get_num_threads()} threads" if trainer.args.device.type == "cpu" else "on the GPU"
-    say(f"{task}: {len(ids)} rows in {dtype} {place}, about {duration(seconds)}.")
-    trainer.add_callback(Watch(task, checkpoints))
+    if workers.count > 1:
+        place = f"{place} of each of {workers.count} workers"
+    if workers.first:
+        time = f", about {duration(seconds)}" if seconds is not None else ""
+        say(f"{task}: {len(ids)} rows in {dtype} {place}{time}.")
+    trainer.add_callback(watch := Watch(task, checkpoints, trainer, identity, workers))
     if best is not None:
         trainer.add_callback(best)
-    last = _last_whole(checkpoints)
+    workers.restore(checkpoints)
+    last = _last_whole(checkpoints, workers)
+    if last:
+        refuse_others(last, identity)
     with full_disk_is_the_users(out), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         result = trainer.train(resume_from_checkpoint=str(last) if last else None)
-        if best is not None:
-            best.restore(trainer.model, trainer.state.global_step)
-        trainer.model.save_pretrained(out / "adapter", selected_adapters=["default"])
+        with zero.whole(trainer.model):
+            if best is not None and workers.first:
+                best.restore(trainer.model, trainer.state.global_step)
+            if workers.first:
+                trainer.model.save_pretrained(out / "adapter", selected_adapters=["default"])
+    count = count or watch.count or TokenCount()
+    tokens = workers.total(torch.tensor([count.computed, count.plain], device=trainer.args.device)).tolist()
     facts = {
         "steps": trainer.state.global_step,
         "samples": len(trainer.train_dataset),
         "seconds": round(result.metrics["train_runtime"], 2),
-        "estimated_seconds": round(seconds, 2),
+        "estimated_seconds": None if seconds is None else round(seconds, 2),
         "resumed_from_step": _step(last) if last else 0,
         "device": trainer.args.device.type,
         "dtype": dtype,
         "threads": torch.get_num_threads(),
+        "workers": workers.count,
         "rows_at_once": trainer.rows_at_once or trainer.args.per_device_train_batch_size,
         "gradient_checkpointing": trainer.model.is_gradient_checkpointing,
-        "trainable_parameters": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-        "computed_tokens": count.computed,
-        "plain_tokens": count.plain,
+        "trainable_parameters": sum(zero.numel(p) for p in trainer.model.parameters() if p.requires_grad),
+        "computed_tokens": tokens[0],
+        "plain_tokens": tokens[1],
     }
     if best is not None and best.best_step is not None:
         facts |= {"best_step": best.best_step, "stopped_early": best.stopped}
     return facts
 
 
-def _first_epoch(trainer: Any) -> list[list[int]]:
-    """The row numbers of the first epoch, batch by batch."""
+def _first_epoch(trainer: Any, workers: Workers) -> list[list[int]]:
+    """The row numbers of the first epoch, batch by batch; of several workers those of this one, all with as many."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         order = list(trainer._get_train_sampler(trainer.train_dataset))
     size = trainer.args.per_device_train_batch_size
-    return [order[begin : begin + size] for begin in range(0, len(order), size)]
+    batches = [order[begin : begin + size] for begin in range(0, len(order), size)]
+    shares = [(batch[workers.rank :: workers.count], math.ceil(len(batch) / workers.count)) for batch in batches]
+    return [(share + batches[0])[:rows] for share, rows in shares]
 
 
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _last_whole(checkpoints: Path) -> Path | None:
+def _last_whole(checkpoints: Path, workers: Workers) -> Path | None:
     """The newest checkpoint that was written to its end; what a kill cut short is removed."""
     import shutil
 
@@ -168,15 +196,18 @@ def _last_whole(checkpoints: Path) -> Path | None:
         if (checkpoint / WHOLE).exists():
             whole.append(checkpoint)
         else:
-            shutil.rmtree(checkpoint)
+            shutil.rmtree(checkpoint, ignore_errors=True)  # workers on one machine may all be at it
+    workers.wait()
     return max(whole, key=_step, default=None)
 
 
-def write_training(out: Path, facts: dict[str, Any], curves: list[dict[str, Any]]) -> dict[str, Any]:
+def write_training(out: Path, facts: dict[str, Any], curves: list[dict[str, Any]], workers: Workers) -> dict[str, Any]:
     """Write training.json and curves.jsonl and drop the checkpoints, which nobody needs after the end."""
     import shutil
 
-    write_jsonl(out / "curves.jsonl", curves)
-    write_json(out / "training.json", facts)
+    if workers.first:
+        write_jsonl(out / "curves.jsonl", curves)
+        write_json(out / "training.json", facts)
+    workers.wait()
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return facts

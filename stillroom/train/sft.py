@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +16,23 @@ from stillroom.recipe.schema import class_fields
 
 if TYPE_CHECKING:
     from stillroom.train.encode import Encoder
+    from stillroom.train.encoded import EncodedRows
+    from stillroom.train.workers import Workers
 
 
-def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row], out: Path) -> dict[str, Any]:
+def train_sft(
+    recipe: Recipe,
+    base: Path,
+    train: "list[Row] | EncodedRows",
+    validation: "list[Row] | EncodedRows",
+    out: Path,
+    workers: "Workers | None" = None,
+) -> dict[str, Any]:
     """Train the adapter and write adapter/, curves.jsonl and training.json into `out`.
 
-    base: folder of a Hugging Face model. Goes on from the checkpoints that an interrupted call left in `out`.
-    Raises UserError where nothing can be trained on or the loss is not a number.
+    train, validation: rows, or what was encoded of them. base: folder of a Hugging Face model. workers: by default as
+    the environment says. Goes on from the checkpoints that an interrupted call left in `out`. Raises UserError where
+    nothing can be trained on, the loss is not a number, or the checkpoints are another training's.
     """
     from datasets import Dataset
     from peft import LoraConfig
@@ -30,24 +42,43 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
     from stillroom.train import setup
     from stillroom.train.bucketing import LengthBuckets
     from stillroom.train.callbacks import KeepBest
+    from stillroom.train.dealt_batches import SharesBatches, blank_sample
     from stillroom.train.encode import Encoded, Encoder
+    from stillroom.train.encoded import EncodedRows
+    from stillroom.train.identity import identity
     from stillroom.train.portions import Portions
     from stillroom.train.quantization_aware import QuantizationAware, at_the_end, first_step
     from stillroom.train.weights import class_weights, collator, token_weights, weighed, weighted
+    from stillroom.train.workers import Workers, trainer_arguments
 
+    workers = workers or Workers.of_environment()
     options, tokenizer = recipe.sft, setup.load_tokenizer(base)
     encoder = Encoder(recipe, tokenizer)
-    by_class = class_weights(recipe, train)
-    train, counts = weighed(recipe, train)
-    samples, held_out = encoder.encode_rows(train), encoder.encode_rows(validation) if validation else []
+    of_train = train.rows() if isinstance(train, EncodedRows) else train
+    by_class = class_weights(recipe, of_train)
+    rows, counts = weighed(recipe, of_train)
+
+    samples: Sequence[Encoded]
+    held_out: Sequence[Encoded]
+    samples = train.of(rows) if isinstance(train, EncodedRows) else encoder.encode_rows(rows)
+    if isinstance(validation, EncodedRows):
+        held_out = validation
+    else:
+        held_out = encoder.encode_rows(validation) if validation else []
     decision = _decision_tokens(recipe, encoder)
 
-    def data_set(encoded: list[Encoded], counts: list[float], full: bool) -> Dataset:
+    def data_set(encoded: Sequence[Encoded], counts: list[float], full: bool) -> Dataset:
         weights = token_weights(encoded, counts, decision, options.decision_weight, full)
-        rows = [{"input_ids": s.prompt + s.completion, "labels": s.labels(full)} for s in encoded]
-        return Dataset.from_list([row | {"weights": of_row} for row, of_row in zip(rows, weights, strict=True)])
 
-    class BucketedSFTTrainer(Portions, SFTTrainer):
+        def columns(sample: Encoded, number: int) -> dict[str, Any]:
+            ids, of_tokens = sample.prompt + sample.completion, weights(sample, counts[number])
+            return {"input_ids": ids, "labels": sample.labels(full), "weights": of_tokens}
+
+        if isinstance(encoded, EncodedRows):
+            return encoded.map(columns)
+        return Dataset.from_list([columns(sample, number) for number, sample in enumerate(encoded)])
+
+    class BucketedSFTTrainer(SharesBatches, Portions, SFTTrainer):
         _signature_columns: list[str]
 
         def _set_signature_columns_if_needed(self) -> None:
@@ -56,24 +87,27 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
 
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBuckets:
             lengths = [len(sample.prompt) + len(sample.completion) for sample in samples]
-            strata = [(row.source, class_of(row, recipe.output_schema)) for row in train]
+            strata = [(row.source, class_of(row, recipe.output_schema)) for row in rows]
             return LengthBuckets(lengths, options.batch_size, options.seed, strata)
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             inputs = dict(inputs)
             return super().compute_loss(partial(weighted, model, inputs.pop("weights")), inputs, *args, **kwargs)
 
+    BucketedSFTTrainer.workers, BucketedSFTTrainer.blank = workers, staticmethod(blank_sample)
     set_seed(options.seed)
     steps = math.ceil(math.ceil(len(samples) / options.batch_size) * options.epochs)
+    arguments = SFTConfig(
+        **setup.trainer_arguments(options, out, len(samples)),
+        **trainer_arguments(recipe.train, workers),
+        dataset_kwargs={"skip_prepare_dataset": True},
+        eval_strategy="steps" if held_out else "no",
+        eval_steps=max(1, math.ceil(steps / options.validations)),
+    )
     try:
         trainer = BucketedSFTTrainer(
-            model=setup.load_model(base),
-            args=SFTConfig(
-                **setup.trainer_arguments(options, out, len(samples)),
-                dataset_kwargs={"skip_prepare_dataset": True},
-                eval_strategy="steps" if held_out else "no",
-                eval_steps=max(1, math.ceil(steps / options.validations)),
-            ),
+            model=setup.load_model(base, workers),
+            args=arguments,
             train_dataset=data_set(samples, counts, options.loss == "full"),
             # The validation loss is that of the answers, row by row alike, whatever is trained: so variants compare.
             eval_dataset=data_set(held_out, [1.0] * len(held_out), False) if held_out else None,
@@ -102,13 +136,16 @@ def train_sft(recipe: Recipe, base: Path, train: list[Row], validation: list[Row
         through = at_the_end(aware, recipe.train.quantization_aware_share)
         trainer.add_callback(through)
     share = recipe.train.quantization_aware_share if through is not None else 1.0
-    best = KeepBest(out / setup.CHECKPOINTS, options.patience, lambda steps: first_step(steps, share))
-    facts = setup.train(trainer, "train-sft", out, [row.id for row in train], best if held_out else None)
+    best = KeepBest(out / setup.CHECKPOINTS, options.patience, lambda steps: first_step(steps, share), workers)
+    data = zip(chain(samples, held_out), counts + [1.0] * len(held_out), strict=True)
+    of = identity(recipe, "sft", ([sample.prompt, sample.completion, count] for sample, count in data))
+    ids = [row.id for row in rows]
+    facts = setup.train(trainer, "train-sft", out, ids, of, workers, best if held_out else None)
     if through is not None:
         facts |= {"quantization_aware": recipe.train.quantization_aware, "rounded_from_step": through.begin}
     facts |= {"loss": options.loss, "class_weights": by_class if options.class_weights != "none" else None}
     facts |= {"cut_samples": sum(s.cut for s in samples), "prefix_tokens": len(encoder.tokens(encoder.prompter.prefix))}
-    return setup.write_training(out, facts, _curves(trainer.state.log_history))
+    return setup.write_training(out, facts, _curves(trainer.state.log_history), workers)
 
 
 def _decision_tokens(recipe: Recipe, encoder: "Encoder") -> int:

@@ -132,15 +132,16 @@ def _compare(model: Any, plain: Any, shared: Any) -> None:
 
 def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, softcap: float | None) -> Any:
     """Per-token facts at the labelled positions, in TRL's own output type; shapes (rows, length - 1)."""
-    from trl.trainer.utils import FusedCausalLMOutput
+    from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
     labels = labels[:, 1:]
     mask = labels != -100
     head = model.get_output_embeddings()
     # Where prompts are learned too, most rows ask the same of the same shared token: that is scored once.
-    words = head.weight.shape[0]
+    words = head.out_features
     asked, of_row = torch.unique(place[:, :-1][mask] * words + labels[mask], return_inverse=True)
-    facts = HeadFacts.apply(states[asked // words], head.weight, head.bias, asked % words, softcap)  # type: ignore[no-untyped-call]
+    with maybe_gather_lm_head_ctx(head.weight, head.bias):  # ZeRO-3 keeps it in parts; the backward pass needs it not
+        facts = HeadFacts.apply(states[asked // words], head.weight, head.bias, asked % words, softcap)  # type: ignore[no-untyped-call]
     empty = torch.zeros(mask.shape, device=mask.device)
     log_probs, entropy, mean_logits, top = (empty.masked_scatter(mask, fact[of_row]) for fact in facts)
     return FusedCausalLMOutput(

@@ -41,12 +41,14 @@ def plan(trainer: Any, batches: list[list[int]], shared: bool) -> float:
     longest = sorted(range(len(trainer.train_dataset)), key=lambda row: -_length(trainer.train_dataset[row]))[:rows]
     cost = _measure(trainer, typical[:ROWS], shared)
     budget = BUDGET * _free(trainer.args.device)
-    if cost.bytes * _tokens(trainer, longest[:1], shared) > budget and checkpoint_layers(trainer.model):
+    short = cost.bytes * _tokens(trainer, longest[:1], shared) > budget
+    if trainer.workers.any(short) and checkpoint_layers(trainer.model):
         say("Memory is short for a single row: gradient checkpointing is on. It is slower, with the same result.")
         cost = _measure(trainer, typical[:ROWS], shared)
     fitting = rows
     while fitting > 1 and cost.bytes * _tokens(trainer, longest[:fitting], shared) > budget:
         fitting = (fitting + 1) // 2
+    fitting = trainer.workers.least(fitting)  # all cut a batch into as many portions
     if fitting < rows:
         trainer.rows_at_once = fitting
         say(f"Memory is short for {rows} rows at once: batches run in portions of {fitting}, with the same result.")

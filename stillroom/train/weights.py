@@ -6,7 +6,7 @@ that a labelled token weighs 1 on average: the loss of a batch does not depend o
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stillroom.data.rows import Row
@@ -44,20 +44,25 @@ def weighed(recipe: Recipe, rows: Sequence[Row]) -> tuple[list[Row], list[float]
 
 def token_weights(
     samples: Sequence[Encoded], counts: Sequence[float], decision: int, decision_weight: float, full: bool
-) -> list[list[float]]:
-    """A weight for each token of each sample, 0 where it has no label; the mean over all labelled tokens is 1.
+) -> Callable[[Encoded, float], list[float]]:
+    """What gives the weights of a sample's tokens, by what the sample counts; 0 where a token has no label.
 
-    counts: what each sample counts. decision: tokens at the beginning of a completion that count `decision_weight`
-    times. full: the prompts have labels too (see `Encoded.labels`).
+    The mean over all labelled tokens of `samples` is 1. counts: what each of them counts. decision: tokens at the
+    beginning of a completion that count `decision_weight` times. full: the prompts have labels too (see
+    `Encoded.labels`).
     """
-    raw = []
-    for sample, count in zip(samples, counts, strict=True):
+
+    def raw(sample: Encoded, count: float) -> list[float]:
         first = min(decision, len(sample.completion))
         prompt = [0.0] + [count] * (len(sample.prompt) - 1) if full else [0.0] * len(sample.prompt)
-        raw.append(prompt + [count * decision_weight] * first + [count] * (len(sample.completion) - first))
-    labelled = sum(label != -100 for sample in samples for label in sample.labels(full))
-    scale = labelled / (sum(map(sum, raw)) or 1)
-    return [[weight * scale for weight in row] for row in raw]
+        return prompt + [count * decision_weight] * first + [count] * (len(sample.completion) - first)
+
+    labelled, total = 0, 0.0
+    for sample, count in zip(samples, counts, strict=True):
+        labelled += sum(label != -100 for label in sample.labels(full))
+        total += sum(raw(sample, count))
+    scale = labelled / (total or 1)
+    return lambda sample, count: [weight * scale for weight in raw(sample, count)]
 
 
 def weighted(model: Any, weights: Any, **inputs: Any) -> Any:

@@ -59,6 +59,29 @@ def test_resumed_is_uninterrupted(tiny: Path, tmp_path: Path, monkeypatch: pytes
     assert adapter(tmp_path / "killed") == pytest.approx(adapter(tmp_path / "whole"), rel=1e-4, abs=1e-6)
 
 
+def test_a_checkpoint_of_another_recipe_is_refused(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Dying(callbacks.Progress):
+        def update(self, done: int, note: str = "") -> None:
+            if done == 5:
+                raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "Progress", Dying)
+        with pytest.raises(Killed):
+            train_sft(recipe(), tiny, ROWS, [], tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    other = recipe(sft={**recipe().sft.model_dump(), "learning_rate": 0.001}, instruction="Is it spam?")
+    with pytest.raises(UserError, match=r"another training.*sft.learning_rate is 0.001 here and 0.003 there.*remove"):
+        train_sft(other, tiny, ROWS, [], tmp_path)
+    with pytest.raises(UserError, match=r"another training.*the data is"):
+        train_sft(recipe(), tiny, ROWS[1:], [], tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before, "nothing of it is touched"
+    assert train_sft(recipe(train={"max_restarts": 9}), tiny, ROWS, [], tmp_path)["resumed_from_step"] == 3
+
+
 def test_dpo_parts_chosen_from_rejected(tiny: Path, tmp_path: Path) -> None:
     train_sft(recipe(), tiny, ROWS, [], tmp_path / "sft")
     facts = train_dpo(recipe(), tiny, tmp_path / "sft" / "adapter", pairs(tmp_path), tmp_path / "dpo")

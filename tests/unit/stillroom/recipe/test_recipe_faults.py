@@ -133,6 +133,23 @@ CASES = {
     f"{TOP}{SCHEMA}{DATA}sft: {{class_weights: {{a: 0, b: 0}}}}\n": (
         "14:22: sft.class_weights: every class weighs 0, so there is nothing to learn from; give one of them more"
     ),
+    f"{TOP}{DATA}train: {{workers: 2, min_workers: 3}}\n": (
+        "7:34: train.min_workers: 3 is more than train.workers (2)"
+    ),
+    f"{TOP}{DATA}train: {{workers: 4, max_workers: 3}}\n": (
+        "7:34: train.max_workers: 3 is less than train.workers (4)"
+    ),
+    f"{TOP}{DATA}train: {{deepspeed: zero2}}\n": (
+        "7:20: train.deepspeed: there is nothing to cut into parts for one worker; raise train.workers, or write null"
+    ),
+    f"{TOP}{DATA}train: {{workers: 2, max_workers: 4, deepspeed: zero2}}\n": (
+        "7:48: train.deepspeed: a ZeRO checkpoint is one part for each worker, so their number cannot change; remove "
+        "train.min_workers and train.max_workers, or write null"
+    ),
+    f"{TOP}{DATA}train: {{workers: 2, deepspeed: zero3-offload, quantization_aware: Q4_0}}\n": (
+        "7:32: train.deepspeed: no worker of ZeRO-3 holds a whole weight, and train.quantization_aware rounds whole "
+        "weights; write zero2, or null"
+    ),
     f"{TOP}{DATA}train: {{quantization_aware_share: 0}}\n": (
         "7:35: train.quantization_aware_share: must be more than 0, not 0"
     ),

@@ -52,13 +52,18 @@ def test_weights_that_leave_nothing() -> None:
     assert weighed(recipe(), []) == ([], [])
 
 
+def of_all(samples: list[Encoded], counts: list[float], **options: Any) -> list[list[float]]:
+    weigh = token_weights(samples, counts, **options)
+    return [weigh(sample, count) for sample, count in zip(samples, counts, strict=True)]
+
+
 def test_a_token_weighs_one_on_average() -> None:
     samples = [Encoded([1, 2, 3], [4, 5, 6], cut=False), Encoded([1, 2], [7], cut=False)]
     raw = [[0, 0, 0, 8, 8, 2], [0, 0, 4]]
-    found = token_weights(samples, [2.0, 1.0], decision=2, decision_weight=4.0, full=False)
+    found = of_all(samples, [2.0, 1.0], decision=2, decision_weight=4.0, full=False)
     scale = 4 / 22
     assert found == [[pytest.approx(weight * scale) for weight in row] for row in raw]
-    full = token_weights(samples, [2.0, 1.0], decision=2, decision_weight=4.0, full=True)
+    full = of_all(samples, [2.0, 1.0], decision=2, decision_weight=4.0, full=True)
     scale = 7 / (2 + 2 + 8 + 8 + 2 + 1 + 4)
     assert full[0] == [pytest.approx(weight * scale) for weight in (0, 2, 2, 8, 8, 2)]
     assert full[1] == [pytest.approx(weight * scale) for weight in (0, 1, 4)]
@@ -82,7 +87,7 @@ def test_the_shared_tree_gives_the_weighted_loss_and_gradients_by_hand(full: boo
     # The third row repeats the first, so that whole rows share their labelled tokens.
     samples = [Encoded(prefix + tokens(length), tokens(4), cut=False) for length in (5, 9)]
     samples.append(samples[0])
-    weights = token_weights(samples, [3.0, 0.5, 1.0], decision=1, decision_weight=2.0, full=full)
+    weights = of_all(samples, [3.0, 0.5, 1.0], decision=1, decision_weight=2.0, full=full)
     examples = [
         {"input_ids": sample.prompt + sample.completion, "labels": sample.labels(full), "weights": of_row}
         for sample, of_row in zip(samples, weights, strict=True)

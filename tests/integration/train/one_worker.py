@@ -1,0 +1,45 @@
+"""One of the processes that a test starts: trains what a job file says, in fp32."""
+
+import faulthandler
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from stillroom.data.rows import read_rows
+from stillroom.errors import UserError
+from stillroom.recipe.model import Recipe
+from stillroom.train import callbacks, precision
+
+
+def main(job: dict) -> None:
+    precision.fastest_dtype = lambda: torch.float32
+    for part in job["parts"]:
+        recipe, out = Recipe.model_validate(part["recipe"]), Path(part["out"])
+        if os.environ.get("RANK") == str(part.get("dies")):
+
+            class Dying(callbacks.Progress):
+                def update(self, done: int, note: str = "") -> None:
+                    if done == 7:
+                        os.kill(os.getpid(), 9)
+
+            callbacks.Progress = Dying
+        if part["kind"] == "sft":
+            from stillroom.train.sft import train_sft
+
+            rows = read_rows(Path(job["rows"]))
+            train_sft(recipe, Path(job["base"]), rows[part.get("held_out", 0) :], rows[: part.get("held_out", 0)], out)
+        else:
+            from stillroom.train.dpo import train_dpo
+
+            train_dpo(recipe, Path(job["base"]), Path(part["adapter"]), Path(part["pairs"]), out)
+
+
+if __name__ == "__main__":
+    faulthandler.dump_traceback_later(240, exit=True)
+    try:
+        main(json.loads(Path(sys.argv[1]).read_text()))
+    except UserError as error:
+        sys.exit(f"UserError: {error}")

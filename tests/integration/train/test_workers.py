@@ -1,0 +1,33 @@
+"""Several workers take the steps that one takes, whatever the number of rows in a batch."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from several_workers import Start, dpo, finish, same_training, sft
+
+from stillroom.files import read_json
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_workers_together_are_one(start: Start, job: dict[str, Any], alone: Path, tmp_path: Path, count: int) -> None:
+    adapter = alone / "sft" / "adapter"
+    finish(start(count, sft(tmp_path / "sft"), dpo(tmp_path / "dpo", adapter, job["pairs"])))
+    same_training(alone / "sft", tmp_path / "sft")
+    same_training(alone / "dpo", tmp_path / "dpo")
+    facts = read_json(tmp_path / "sft" / "training.json")
+    assert facts["workers"] == count
+    assert facts["computed_tokens"] < 0.8 * facts["plain_tokens"], "each worker shares its rows' prefix"
+    assert not (tmp_path / "sft" / "checkpoints").exists()
+
+
+def test_a_dead_worker_leaves_a_whole_checkpoint(start: Start, alone: Path, tmp_path: Path) -> None:
+    """One is killed in the middle; the next workers, of another number, go on with the curve of an undisturbed run."""
+    dying = start(2, sft(tmp_path / "killed") | {"dies": 1})
+    codes = [process.wait(timeout=120) for process in dying]
+    assert codes[1] == -9
+    assert codes[0] != 0, "nobody goes on alone with half of the rows"
+    finish(start(1, sft(tmp_path / "killed")))
+    facts = read_json(tmp_path / "killed" / "training.json")
+    assert (facts["resumed_from_step"], facts["workers"]) == (6, 1)
+    same_training(alone / "sft", tmp_path / "killed")
