@@ -1,7 +1,1 @@
-"""Settings of every tier."""
-
-from hypothesis import settings
-
-# A slow machine is no fault of the code: a property is never judged by its time.
-settings.register_profile("stillroom", deadline=None)
-settings.load_profile("stillroom")
+"""Lets every test import the helpers that lie in this folder."""

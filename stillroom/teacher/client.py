@@ -167,13 +167,13 @@ class Client:
                 models = self._endpoint.models(key.secret)
             except EndpointFault as fault:
                 where = f"The teacher's endpoint {self._endpoint.base_url}"
-                if fault.kind in ("key", "quota"):
+                if fault.kind == "quota" or (fault.kind == "key" and fault.status == 401):
                     self._pool.refuse(key, fault.said)
                     refused.append(f"{key.name}: {fault.said}")
                     continue
                 if fault.kind == "unreachable":
                     return [f"{where} cannot be reached ({fault.said}). Start it, or put teacher.base_url right."]
-                return []  # it may list no models at this moment and answer all the same
+                return []  # it may list no models now, or not to this key (403), and answer all the same
             return self._unknown(models)
         if not self.teacher.keys_env:
             return [f"{self._endpoint.base_url} wants a key: name its environment variable in teacher.keys_env."]
@@ -223,7 +223,8 @@ class Client:
                 else:
                     failed += 1
                     self._give_up(failed, fault)
-                    time.sleep(fault.retry_after if fault.retry_after is not None else self._pause(failed))
+                    rest = self._pause(failed) if fault.retry_after is None else fault.retry_after
+                    time.sleep(min(rest, LONGEST_BACK_OFF))
                 continue
             with self._lock:
                 self._failures = 0

@@ -57,9 +57,10 @@ _EXAMPLE_QUESTIONS: dict[QuestionKind, str] = {
     "procedure": "What does a visitor do to get a badge?",
     "not-in-text": "Where can visitors park their cars?",
 }
-_EXAMPLE_ANSWERS: tuple[tuple[str, str | None, str | None], ...] = (
-    ("What does a lost visitor badge cost?", "A lost badge costs five euros.", "Five euros."),
-    ("Where can visitors park their cars?", None, None),
+# A weak teacher does what the last example does, so the last one is the case that is wanted most.
+_EXAMPLE_ANSWERS: tuple[tuple[str, dict[str, str] | None], ...] = (
+    ("Where can visitors park their cars?", None),
+    ("What does a lost visitor badge cost?", {"citation": "A lost badge costs five euros.", "answer": "Five euros."}),
 )
 MOST_SENTENCES = 60
 _QUESTION: dict[str, Any] = {
@@ -223,41 +224,43 @@ def _answer(client: Client, passage: str, ask: Ask, question: str, faults: list[
     """
 
     def check(value: dict[str, Any]) -> str:
-        citation, answer = value["citation"], value["answer"]
-        if (citation is None) != (answer is None):
-            faults.append(NO_ANSWER)
-            return "citation and answer are either both given or both null"
-        if citation is not None and find_citation(ask.chunk.text, citation) is None:
+        found = value["found"]
+        if found is not None and find_citation(ask.chunk.text, found["citation"]) is None:
             faults.append(BAD_CITATION)
             return "the citation does not stand in the passage word for word, or has fewer than three words"
         return ""
 
     def asked(text: str, question: str) -> str:
         return (
-            f"The passage:\n\n{text}\n\nThe question: {question}\n\nAnswer it from the passage alone. Answer "
-            "with JSON: citation, the words of the passage that prove the answer, copied exactly, at most two "
-            "sentences; then answer, in a sentence or less. Both are null where the passage does not hold the answer."
+            f"The passage:\n\n{text}\n\nThe question: {question}\n\nAnswer it from the passage alone. Answer with "
+            "JSON: found, which holds citation, the words of the passage that prove the answer, copied exactly, at "
+            "most two sentences, and then answer, in a sentence or less. found is null where the passage does not hold "
+            "the answer."
         )
 
     messages = [("system", "You answer questions about a text, and prove each answer by the words of the text.")]
-    for example, citation, answer in _EXAMPLE_ANSWERS:
-        messages += [
-            ("user", asked(_EXAMPLE, example)),
-            ("assistant", json.dumps({"citation": citation, "answer": answer})),
-        ]
+    for example, answer in _EXAMPLE_ANSWERS:
+        messages += [("user", asked(_EXAMPLE, example)), ("assistant", json.dumps({"found": answer}))]
     messages.append(("user", asked(passage, question)))
-    free = _answer_schema({"type": ["string", "null"], "maxLength": 400})
+    free = _answer_schema({"type": "string", "maxLength": 400})
     sentences = cited_sentences(ask.chunk.text)[:MOST_SENTENCES]
-    listed = _answer_schema({"enum": [*sentences, None]}) if sentences else free
+    listed = _answer_schema({"enum": sentences}) if sentences else free
     value = ask_json(client, "answers", messages, free, check=check, temperature=0.0, retry_schema=listed)
-    return value["citation"], value["answer"]
+    found = value["found"] or {"citation": None, "answer": None}
+    return found["citation"], found["answer"]
 
 
 def _answer_schema(citation: dict[str, Any]) -> dict[str, Any]:
+    found = {
+        "type": "object",
+        "properties": {"citation": citation, "answer": {"type": "string", "minLength": 1, "maxLength": 300}},
+        "required": ["citation", "answer"],
+        "additionalProperties": False,
+    }
     return {
         "type": "object",
-        "properties": {"citation": citation, "answer": {"type": ["string", "null"], "minLength": 1, "maxLength": 300}},
-        "required": ["citation", "answer"],
+        "properties": {"found": {"anyOf": [found, {"type": "null"}]}},
+        "required": ["found"],
         "additionalProperties": False,
     }
 

@@ -75,14 +75,22 @@ class EndpointFault(Exception):
 
     key: this key is refused. quota: it has used up its quota. busy: slow down, for `retry_after` seconds where the
     endpoint says so. broken: it failed in a way that may pass. request: this very request cannot be answered. model:
-    there is no such model. unreachable: nobody listens there. `may_be_billed`: it may have worked on the answer.
+    there is no such model. unreachable: nobody listens there. `may_be_billed`: it may have worked on the
+    answer. `status` is the HTTP status of a refused key.
     """
 
     def __init__(
-        self, kind: FaultKind, said: str, *, retry_after: float | None = None, may_be_billed: bool = False
+        self,
+        kind: FaultKind,
+        said: str,
+        *,
+        retry_after: float | None = None,
+        may_be_billed: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(said)
         self.kind, self.said, self.retry_after, self.may_be_billed = kind, said, retry_after, may_be_billed
+        self.status = status
 
 
 class Endpoint:
@@ -218,7 +226,7 @@ def _refuse(status: int, headers: "httpx2.Headers", body: bytes, prompt: str) ->
     if status == 402 or (status in (403, 429) and re.search(r"quota|billing|credit|balance|insufficient", lowered)):
         raise EndpointFault("quota", f"its quota is used up ({status})")
     if status in (401, 403):
-        raise EndpointFault("key", f"refused ({status})")
+        raise EndpointFault("key", f"refused ({status})", status=status)
     if status in (408, 409, 425, 429) or (status == 503 and "retry-after" in headers):
         raise EndpointFault("busy", said, retry_after=_retry_after(headers))
     if status == 404 and ("model" in lowered or not body):

@@ -32,14 +32,18 @@ _BETTER: dict[str, Any] = {
 _STRICT = "You check the work of others. You are strict: what is not stated counts as wrong. Answer with JSON."
 _PASSAGE = "Visitors get a badge at the desk. It opens the front door until six. A lost badge costs five euros."
 _PROOF = "A lost badge costs five euros."
-_EXAMPLES: tuple[tuple[tuple[str, str, str], dict[str, Any]], ...] = (
+_EXAMPLES: tuple[tuple[tuple[str, str | None, str | None], dict[str, Any]], ...] = (
     (
-        ("What does a lost visitor badge cost?", "Five euros.", _PROOF),
-        {"reason": "The proof says so in these words.", "score": 5},
+        ("Where can visitors park their cars?", None, None),
+        {"reason": "The passage says nothing of cars.", "score": 5},
     ),
     (
         ("Until when does a badge open the front door?", "Until eight.", _PROOF),
         {"reason": "The passage says until six, and the proof is about something else.", "score": 1},
+    ),
+    (
+        ("What does a lost visitor badge cost?", "Five euros.", _PROOF),
+        {"reason": "The proof says so in these words.", "score": 5},
     ),
 )
 Preference = Literal["first", "second", "equal"]

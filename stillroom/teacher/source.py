@@ -52,6 +52,7 @@ class DistilledReader:
         """The pairs, and what was left out. Raises UserError where the teacher stopped; what it answered is kept."""
         with open_teacher(self._recipe, TASK) as client:
             found = self.distil(client)
+            self.notes.append(f"{self.name}: the teacher's answers took {client.ledger.note()}.")
         if found.stopped is not None:
             raise found.stopped
         yield from found.rows

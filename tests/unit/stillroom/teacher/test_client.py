@@ -189,6 +189,12 @@ def test_all_keys_refused_is_told_before_anything_is_asked(
     assert server.asked == []
 
 
+def test_a_key_that_may_not_list_models_may_still_ask(server: Loopback, connect: Connect, two_keys: list[str]) -> None:
+    server.models = error(403, "missing scope models.read")
+    client = connect(keys_env=two_keys)
+    assert client.ask(ask()).text == "yes" and server.asked[0].key == "key-aaaaaaaa"
+
+
 def test_everything_wrong_is_told_at_once(server: Loopback, connect: Connect) -> None:
     server.models = Answer({"data": [{"id": "gpt-big"}]})
     with pytest.raises(UserError) as raised:

@@ -65,7 +65,7 @@ def written(folder: Path, server: Loopback, source: str = "", **teacher: Any) ->
 
 def task(asked: Asked) -> str:
     name = next(iter(asked.body["response_format"]["json_schema"]["schema"]["properties"]))
-    return {"question": "question", "citation": "answer", "reason": "judge"}[name]
+    return {"question": "question", "found": "answer", "reason": "judge"}[name]
 
 
 def kind(asked: Asked) -> str:
@@ -80,10 +80,11 @@ def good(asked: Asked) -> Answer:
         return said({"question": f"What does the handbook say on {'leave' if leave else 'fees'}, as a {kind(asked)}?"})
     if task(asked) == "answer":
         if "as a not-in-text" in asked.prompt:
-            return said({"citation": None, "answer": None})
+            return said({"found": None})
         citation = "Staff have thirty days of leave" if leave else "A late payment costs five percent"
-        return said({"citation": citation, "answer": "thirty days" if leave else "five percent"})
-    right = "does not answer" in asked.prompt or ("thirty days\n" in asked.prompt) == leave
+        return said({"found": {"citation": citation, "answer": "thirty days" if leave else "five percent"}})
+    claim = asked.body["messages"][-1]["content"]
+    right = "does not answer" in claim or ("thirty days\n" in claim) == leave
     return said({"reason": "because", "score": 5 if right else 1})
 
 
@@ -131,12 +132,12 @@ def wrong(part: str, value: Any) -> Callable[[Asked], Answer]:
         (wrong("question", "hello"), "no valid question", "it is not JSON"),
         (wrong("question", {"question": None}), "the passage has nothing of this kind", "fact"),
         (
-            wrong("answer", {"citation": "The fee is five percent a month", "answer": "5"}),
+            wrong("answer", {"found": {"citation": "The fee is five percent a month", "answer": "5"}}),
             "the citation is not in",
             "word",
         ),
-        (wrong("answer", {"citation": None, "answer": "five"}), "no valid answer", "either both given or both null"),
-        (wrong("answer", {"citation": None, "answer": None}), "the passage does not answer the question", ""),
+        (wrong("answer", {"found": {"citation": None, "answer": "five"}}), "no valid answer", "not valid under any"),
+        (wrong("answer", {"found": None}), "the passage does not answer the question", ""),
         (
             wrong("judge", {"reason": "It asks for two things.", "score": 2}),
             "the judge's score is too low",
@@ -159,7 +160,9 @@ def test_what_fails_keeps_its_reason(
 
 
 def test_a_question_that_the_text_answers_after_all_is_left_out(server: Loopback, folder: Path) -> None:
-    server.reply = wrong("answer", {"citation": "A late payment costs five percent", "answer": "five percent"})
+    server.reply = wrong(
+        "answer", {"found": {"citation": "A late payment costs five percent", "answer": "five percent"}}
+    )
     recipe = written(folder, server, "questions: [not-in-text]")
     assert run(["distil", str(recipe), "-o", str(folder / "pairs.jsonl")]) == 0
     assert rows(folder / "pairs.rejected.jsonl")[0]["reason"].startswith("the passage does answer the question")
@@ -168,17 +171,18 @@ def test_a_question_that_the_text_answers_after_all_is_left_out(server: Loopback
 def test_a_wrong_citation_is_told_and_may_be_put_right(server: Loopback, folder: Path) -> None:
     def reply(asked: Asked) -> Answer:
         if task(asked) == "answer" and "cannot be used" not in asked.prompt:
-            return said({"citation": "Staff have forty days of leave", "answer": "forty"})
+            return said({"found": {"citation": "Staff have forty days of leave", "answer": "forty"}})
         return good(asked)
 
     server.reply = reply
     recipe = written(folder, server, "questions: [fact]")
     assert run(["distil", str(recipe), "-o", str(folder / "pairs.jsonl")]) == 0
     assert len(read_rows(folder / "pairs.jsonl")) == 2
-    again = [asked for asked in server.asked if "does not stand in the passage word for word" in asked.prompt]
+    again = [asked for asked in server.asked if "does not stand in the passage" in asked.prompt]
+    again.sort(key=lambda asked: "Unused days" not in asked.prompt)
     # The second time it may choose among the sentences, and copy freely all the same.
-    listed = again[0].body["response_format"]["json_schema"]["schema"]["properties"]["citation"]["enum"]
-    assert "Staff have thirty days of leave a year." in listed and listed[-1] is None
+    listed = again[0].body["response_format"]["json_schema"]["schema"]["properties"]["found"]["anyOf"][0]
+    assert "Staff have thirty days of leave a year." in listed["properties"]["citation"]["enum"]
     report = json.loads((folder / "pairs.report.json").read_text())["sources"]["distilled:docs"]
     assert report["citations"] == {"answers": 2, "failed_at_first": 2, "failed": 0}
 
@@ -239,7 +243,9 @@ def test_prepare_reads_the_source_and_goes_on_after_a_stop(server: Loopback, fol
         if task(asked) == "question":
             return said({"question": f"Who decides on {word} in this house?"})
         if task(asked) == "answer":
-            return said({"citation": f"All {word} is up to the {word} officer", "answer": f"the {word} officer"})
+            return said(
+                {"found": {"citation": f"All {word} is up to the {word} officer", "answer": f"the {word} officer"}}
+            )
         return said({"reason": "so it is", "score": 5})
 
     recipe = load_recipe(written(folder, server, "questions: [fact]\ncontrols: 2", concurrency=1))
