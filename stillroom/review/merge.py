@@ -227,7 +227,7 @@ def shown(summary: dict[str, Any], out: Path) -> list[str]:
     titles = {
         "faults": "cannot be used as they stand",
         "unknown": "are not among the rows that were sent out, or no longer in the data: ignored",
-        "changed": "came back with another text or label than was sent out: ignored",
+        "changed": "came back with another text or label than was sent out (edited, or damaged in saving): ignored",
         "missing": "were sent out and did not come back",
         "open": "have no verdict yet",
     }

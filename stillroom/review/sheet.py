@@ -18,7 +18,7 @@ from stillroom.recipe.schema import canonical
 from stillroom.review.sample import Placed
 
 COLUMNS = ("id", "class", "text", "label", "verdict", "reason", "right label", "comment")
-WIDTHS = (18, 14, 80, 34, 12, 24, 34, 30)
+WIDTHS = (18, 14, 80, 40, 12, 24, 40, 30)
 VERDICTS = ("right", "wrong", "unsure")
 REASONS = (
     "wrong class",
@@ -66,8 +66,11 @@ def guarded(text: str) -> str:
 
 
 def shown_label(row: Row) -> str:
-    """The label as a person sees it: text as it is, anything else as JSON."""
-    return row.label if isinstance(row.label, str) else json.dumps(row.label, ensure_ascii=False)
+    """The label as a person sees it: text as it is, anything else as JSON, a long one with a line for each value."""
+    if isinstance(row.label, str):
+        return row.label
+    short = json.dumps(row.label, ensure_ascii=False)
+    return short if len(short) <= 60 else json.dumps(row.label, ensure_ascii=False, indent=1)
 
 
 def digest(text: str, label: str) -> str:
@@ -133,7 +136,7 @@ def _review(sheet: Any, rows: Sequence[Row], schema: dict[str, Any] | None) -> N
             cell.number_format = "@"
             if column > 4:
                 cell.fill = ask
-        longest = max(row.text.count("\n") + len(row.text) // 78, len(shown_label(row)) // 32) + 1
+        longest = max(_lines(row.text, WIDTHS[2]), _lines(shown_label(row), WIDTHS[3]))
         sheet.row_dimensions[number].height = min(15 * longest + 4, 400)
     last = len(rows) + 1
     sheet.freeze_panes = "C2"
@@ -154,6 +157,11 @@ def _review(sheet: Any, rows: Sequence[Row], schema: dict[str, Any] | None) -> N
     for verdict, tint in _TINTS.items():
         fill = PatternFill("solid", bgColor=tint)
         sheet.conditional_formatting.add(f"A2:H{max(last, 2)}", FormulaRule([f'$E2="{verdict}"'], fill=fill))
+
+
+def _lines(text: str, width: int) -> int:
+    """About how many lines a cell of so many characters takes."""
+    return sum(1 + len(line) // width for line in text.splitlines()) or 1
 
 
 def _lists(sheet: Any, answers: Sequence[str]) -> None:

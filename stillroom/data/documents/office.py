@@ -61,8 +61,11 @@ def read_pptx(path: Path, file: str) -> Document:
 
 
 def read_xlsx(path: Path, file: str) -> Document:
-    """Sheets as pages, each row a line. Where the first row names the columns, every value stands behind its name, so
-    that a row says the same in whatever chunk it lies. Formulas count by the value that was saved with them."""
+    """Sheets as pages, hidden ones left out, each row a line.
+
+    Where the first row names the columns, every value stands behind its name, so that a row says the same in whatever
+    chunk it lies. Formulas count by the value that was saved with them.
+    """
     check_archive(path)
     import openpyxl
 
@@ -71,6 +74,8 @@ def read_xlsx(path: Path, file: str) -> Document:
         builder = Builder(file)
         try:
             for sheet in book.worksheets:
+                if sheet.sheet_state != "visible":  # lists and notes of a program, not for readers
+                    continue
                 builder.page()
                 builder.heading(1, sheet.title)
                 _sheet(builder, sheet)

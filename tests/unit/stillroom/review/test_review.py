@@ -117,7 +117,7 @@ def test_lines_that_are_unknown_changed_or_missing_are_said(data: Path, capsys: 
     fill(sheet, answers, change="r8", rename="r9", remove="r10")
     assert run(["review", "import", str(sheet)]) == 0
     said = capsys.readouterr().out
-    assert "1 lines came back with another text or label than was sent out: ignored:\n  anna: r8" in said
+    assert "text or label than was sent out (edited, or damaged in saving): ignored:\n  anna: r8" in said
     assert "or no longer in the data: ignored:\n  anna: nobody" in said
     assert "2 lines were sent out and did not come back:" in said and "  anna: r9\n" in said and "  anna: r10\n" in said
     assert "(r20): the verdict 'maybe' is none of right, wrong, unsure." in said

@@ -79,6 +79,8 @@ def xlsx(path: Path) -> Path:
     sheet.title = "Prices"
     for row in (["Item", "Price", "Since"], ["Bolt", 1.5, date(2026, 1, 2)], [None, None, None], ["Nut", 2, None]):
         sheet.append(row)
+    book.create_sheet("Hidden").append(["not for readers"])
+    book["Hidden"].sheet_state = "hidden"
     book.create_sheet("Notes").append(["All prices in euros"])
     book.save(path)
     return path
