@@ -73,6 +73,13 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         assert words in drawn
 
 
+def test_bars_for_some_steps_alone() -> None:
+    stream = Terminal()
+    with display_for(stream, ("prepare", "train-sft")) as bars:
+        bars.step("train-sft", "kept", 3.0)
+    assert "prepare" in stream.getvalue() and "register" not in stream.getvalue()
+
+
 def test_the_file_of_the_steps_is_followed_to_its_end(tmp_path: Path) -> None:
     path, stream = tmp_path / "progress.jsonl", io.StringIO()
     lines = Lines(stream)
