@@ -48,12 +48,14 @@ def intervals(ratios: dict[str, Ratio], seed: int = 0, resamples: int = RESAMPLE
 def mean_interval(ratios: Sequence[Ratio], seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """The plain mean of several scores of the same rows, such as macro F1, with its interval.
 
-    A score that has nothing to count in a resample (its class was not drawn) is left out of that resample's mean.
+    A score that has nothing to count in a resample (its class was not drawn) is left out of that resample's mean, and a
+    resample in which none has is left out altogether: there is no telling what it would have been.
     """
     columns = _columns(list(ratios))
     sums = _resampled(columns, seed, resamples)
     counted = sums[..., 1] > 0
-    means = (_divide(sums) * counted).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
+    some = counted.any(axis=1)
+    means = (_divide(sums) * counted).sum(axis=1)[some] / counted.sum(axis=1)[some]
     return _interval(float(np.mean([score(ratio) for ratio in ratios])), means)
 
 

@@ -17,6 +17,9 @@ from stillroom.report.words import NBSP, NOTHING, Interval, duration, number, pe
 WIDE, NARROW = 880, 340
 """Widths of the two drawings in pixels: the text column of the page, and a 360 px phone without its margins."""
 
+BOLD = 1.1
+"""How much wider a label is in bold type, as the chosen row's is."""
+
 MOST_POINTS = 240
 """A curve is thinned to so many points; more cannot be told apart at the page's width and only make it heavy."""
 
@@ -45,7 +48,7 @@ def whiskers(name: str, width: int, panels: Sequence[Panel], title: str, rival: 
     Panels stand side by side where there is room and below each other where there is not.
     """
     labels = [row.label for row in panels[0].rows]
-    room = min(max(map(text_width, labels)) + 28, width * 0.45)
+    room = min(max(map(text_width, labels)) * BOLD + 28, width * 0.45)
     columns = min(len(panels), max(1, int((width - room) / 200)))
     row_height, head, foot, gap = (32 if rival else 26), 30, 26, 28
     tall = head + row_height * len(labels) + foot

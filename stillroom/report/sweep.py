@@ -166,7 +166,7 @@ Bar = tuple[str, Interval | None, bool]
 def bars(name: str, width: int, groups: Sequence[tuple[str, Sequence[Bar]]], title: str) -> Markup:
     """Horizontal bars from 0 to 100 % with their intervals; groups beside each other where there is room."""
     labels = [label for label, _, _ in groups[0][1]]
-    room = min(max(map(text_width, labels)) + 28, width * 0.45)
+    room = min(max(map(text_width, labels)) * charts.BOLD + 28, width * 0.45)
     columns = min(len(groups), max(1, int((width - room) / 200)))
     row_height, head, foot, gap = 24, 30, 26, 28
     tall = head + row_height * len(labels) + foot

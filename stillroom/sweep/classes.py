@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stillroom.evaluate.bootstrap import Interval, Ratio, intervals, mean_interval
+from stillroom.evaluate.bootstrap import Interval, Ratio, mean_interval
 from stillroom.evaluate.metrics import INVALID, Confusion, read
 from stillroom.recipe.model import Recipe
 from stillroom.recipe.schema import class_names, class_of
@@ -22,7 +22,7 @@ def class_scores(recipe: Recipe, golds: Sequence[Any], texts: Sequence[str]) -> 
     right = [class_of(recipe.output_schema, gold) for gold in golds]
     said = [_said(recipe, text) for text in texts]
     ratios = {name: _f1(name, right, said) for name in names if name in right}
-    by_class: dict[str, Interval] = intervals(ratios)
+    by_class: dict[str, Interval] = {name: mean_interval([ratio]) for name, ratio in ratios.items()}
     return {
         "macro_f1": mean_interval(list(ratios.values())),
         "class_f1": by_class,

@@ -50,6 +50,8 @@ def test_a_class_that_was_not_drawn_is_no_part_of_a_resamples_mean() -> None:
     rare[0] = [0.0, 1.0]  # one row, and wrong: without it the mean of a resample is that of the other class, 1
     interval = mean_interval([always, rare])
     assert interval["value"] == 0.5 and (interval["low"], interval["high"]) == (0.5, 1.0)
+    # A class of one row that is missed is missed: resamples without it say nothing, and make no perfect score of it.
+    assert mean_interval([rare]) == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 @pytest.fixture(scope="module")
