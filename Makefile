@@ -6,7 +6,7 @@ PROFILE ?=
 RECIPE := recipes/email-events.yaml
 MAIL := recipes/examples/meeting.eml.txt
 
-.PHONY: setup demo test lint bench-train clean
+.PHONY: setup demo test lint bench-train bench-data clean
 
 setup: .venv/ready
 
@@ -40,6 +40,10 @@ lint: setup
 # Stillroom against stock TRL, about two hours on two cores with nothing else running.
 bench-train: setup
 	$(BIN)/python -m benchmarks.train_sft; sft=$$?; $(BIN)/python -m benchmarks.train_dpo && exit $$sft
+
+# Near duplicates against text-dedup and datatrove (each in an environment of its own), the clean chain, personal data.
+bench-data: setup
+	$(BIN)/python -m benchmarks.data
 
 clean:
 	rm -rf .venv .cache runs

@@ -25,6 +25,7 @@ class Spool(Sequence[T], Generic[T]):
         self.folder = folder
         self._places = array("Q")
         self._end = 0
+        self._has_read = False
         with full_disk_is_the_users(folder):
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- `close` closes it
 
@@ -33,7 +34,9 @@ class Spool(Sequence[T], Generic[T]):
         # Pickle holds whatever a source may give, half a surrogate pair and dates among it; only we read it.
         data = pickle.dumps(row, protocol=5)
         with full_disk_is_the_users(self.folder):
-            self._file.seek(self._end)
+            if self._has_read:  # a seek writes out the buffer, so not before every row
+                self._file.seek(self._end)
+                self._has_read = False
             self._file.write(data)
         self._places.append(self._end)
         self._end += len(data)
@@ -50,6 +53,7 @@ class Spool(Sequence[T], Generic[T]):
             return [self[number] for number in range(len(self))[index]]
         with full_disk_is_the_users(self.folder):
             self._file.seek(self._places[index])  # writes what is still buffered
+        self._has_read = True
         row: T = pickle.load(self._file)
         return row
 

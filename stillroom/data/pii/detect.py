@@ -1,5 +1,6 @@
 """All finders in the order in which they must look: the surest first, the most digits last."""
 
+import re
 from collections.abc import Collection
 
 from stillroom.data.pii.bank import find_cards, find_ibans
@@ -10,11 +11,14 @@ from stillroom.data.pii.network import find_ip_addresses
 from stillroom.data.pii.phone import find_phone_numbers
 from stillroom.data.pii.span import BLANK, Span, Text
 
+_ANYTHING = re.compile(r"[@＠:\d]|[\[({<\s](?:at|ät|klammeraffe)[\])}>\s]", re.IGNORECASE)
 KINDS = ("email", "phone", "iban", "card", "id_number", "ip", "name")
 
 
 def find(text: str, kinds: Collection[str] = KINDS, name_model: str | None = None) -> list[Span]:
     """The personal data of these kinds, in the order of the text; no two overlap."""
+    if "name" not in kinds and not _ANYTHING.search(text):
+        return []
     looked_at = Text(text.replace(BLANK, " "))
     # Every finder looks, whatever is wanted: a card number that stays must not become a phone number.
     find_addresses(looked_at)

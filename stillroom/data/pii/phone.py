@@ -35,6 +35,8 @@ _OTHER_NUMBERS = (
 
 def find_phone_numbers(text: Text) -> None:
     """Take the telephone numbers of a text. What else holds digits is taken away first, so this comes last."""
+    if not _CANDIDATE.search(text.left):
+        return
     text.blank_all(_OTHER_NUMBERS)
     for match in _CANDIDATE.finditer(text.left):
         found = match[0].rstrip(" ./()-")
