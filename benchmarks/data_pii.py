@@ -142,9 +142,7 @@ def _trap(draw: random.Random) -> str:
             lambda: f"Bestellnummer {_digits(draw, 10)}",
             lambda: f"订单号1{draw.choice('3578')}{_digits(draw, 9)}",
             lambda: f"Version {draw.randint(1, 20)}.{draw.randint(0, 9)}.{draw.randint(0, 9)}.{draw.randint(0, 99)}",
-            lambda: (
-                f"{draw.randint(1, 28):02d}.{draw.randint(1, 12):02d}.20{draw.randint(10, 29)}, 10:{draw.randint(10, 59)}"
-            ),
+            lambda: f"{draw.randint(10, 28)}.0{draw.randint(1, 9)}.20{draw.randint(10, 29)}, 10:{draw.randint(10, 59)}",
             lambda: f"Total ${draw.randint(1, 999)},{_digits(draw, 3)}.{_digits(draw, 2)}",
             lambda: f"Invoice INV-20{draw.randint(10, 29)}-{_digits(draw, 6)}",
         )

@@ -9,17 +9,22 @@ from typing import Any
 
 from stillroom.data.balance import balance
 from stillroom.data.clean.chain import CleanRows, clean_rows
+from stillroom.data.clean.contamination import CONTAMINATED, without_contaminated
 from stillroom.data.clean.executor import Executor, local
+from stillroom.data.clean.label_quality import doubtful_labels
+from stillroom.data.clean.mixing import mix
+from stillroom.data.clean.semantic import load as load_embedder
 from stillroom.data.clean.unique import Duplicates, without_duplicates
 from stillroom.data.origins import joined_by_origin
 from stillroom.data.pii.names import load
 from stillroom.data.pii.vault import Vault, vault_path
+from stillroom.data.reading import Rejected
 from stillroom.data.report import Tally, data_report
 from stillroom.data.rows import Row, write_rows
 from stillroom.data.sources import open_sources, refuse_faults
 from stillroom.data.split import split
 from stillroom.errors import UserError
-from stillroom.files import whole_file, write_json
+from stillroom.files import whole_file, write_json, write_jsonl
 from stillroom.recipe.model import Recipe
 from stillroom.track.layout import RUN_VARIABLE
 
@@ -49,8 +54,15 @@ def prepare(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -
             splits = _splits(clean, numbers, duplicates, recipe, tally) if len(numbers) >= FEWEST_ROWS else {}
         if not splits:
             raise UserError(_too_few(len(numbers), tally, out))
+        if not splits["test"] and (lost := tally.reasons().get(CONTAMINATED)):
+            raise UserError(
+                f"All {lost} rows of the test split share too many words with the train split, so nothing could be "
+                "scored. Raise data.cleaning.contamination.max_overlap, or give the sources more rows with other texts."
+            )
         if not splits["test"]:
             raise UserError(_no_test(duplicates.cluster_of, recipe.data.cleaning.near_duplicate_threshold))
+        if recipe.data.cleaning.label_quality:
+            _list_doubtful(clean.rows.pick(numbers), recipe, tally, out)
         for name, part in splits.items():
             write_rows(out / f"{name}.jsonl", part)
         report = data_report(tally, splits, duplicates.counts, recipe.output_schema)
@@ -69,9 +81,20 @@ def _splits(
         name: clean.rows.pick([numbers[place] for place in part]) for name, part in places.items()
     }
     _note_shape(splits, cluster_of, recipe, tally)
+    if recipe.data.mixing:
+        splits["train"] = _left(splits["train"], *mix(splits["train"], recipe.data.mixing), tally)
+    if wanted := recipe.data.cleaning.contamination:
+        splits["test"] = _left(splits["test"], *without_contaminated(splits["test"], splits["train"], wanted), tally)
     if recipe.data.balance != "none":
         _balance(splits, recipe, tally)
     return splits
+
+
+def _left(rows: Sequence[Row], stay: Sequence[int], left_out: Sequence[Rejected], tally: Tally) -> Sequence[Row]:
+    """The rows at the places that stay; the others are rejected."""
+    for item in left_out:
+        tally.reject(item)
+    return [rows[place] for place in stay] if left_out else rows
 
 
 def _note_cuts(tally: Tally, recipe: Recipe) -> None:
@@ -85,10 +108,20 @@ def _note_cuts(tally: Tally, recipe: Recipe) -> None:
         )
 
 
+def _list_doubtful(rows: Sequence[Row], recipe: Recipe, tally: Tally, out: Path) -> None:
+    listed, note = doubtful_labels(rows, recipe.output_schema, recipe.data.seed)
+    write_jsonl(out / "label_quality.jsonl", listed)
+    if listed:
+        note = f"{len(listed)} of {len(rows)} labels are doubtful; label_quality.jsonl lists them for people."
+    tally.notes += [note] if note else []
+
+
 @contextmanager
 def _vault(recipe: Recipe, out: Path) -> Iterator[Vault | None]:
     """The vault that knows who was masked; None where nobody is."""
     pii = recipe.data.cleaning.pii
+    if recipe.data.cleaning.semantic is not None:
+        load_embedder()
     if pii is None:
         yield None
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar, overload
 
+from stillroom.data.rows import Row
 from stillroom.files import full_disk_is_the_users
 
 T = TypeVar("T")
@@ -73,6 +74,25 @@ class Spool(Sequence[T], Generic[T]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+class TextsOf(Sequence[str]):
+    """The texts of some rows, one in memory at a time."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return [row.text for row in self._rows[index]]
+        return self._rows[index].text
 
 
 class Picked(Sequence[T], Generic[T]):

@@ -71,6 +71,19 @@ class Pii(Section):
     )
 
 
+class Contamination(Section):
+    """Test rows whose words stand in the train split too are left out."""
+
+    words: PositiveInt = Field(13, description="Length of the runs of words that are compared; 13 is GPT-3's.")
+    max_overlap: Fraction = Field(0.5, description="Largest share of a test row's runs that training rows may have.")
+
+
+class Semantic(Section):
+    """Texts that mean the same are found by embedding; needs the extra stillroom[semantic]."""
+
+    threshold: Fraction = Field(0.95, description="Cosine of the embeddings from which two texts mean the same.")
+
+
 class Cleaning(Section):
     """What is repaired, dropped or cut before the split; each dropped row keeps its reason and its numbers."""
 
@@ -95,4 +108,11 @@ class Cleaning(Section):
     near_duplicate_threshold: Fraction = Field(0.8, description="Jaccard similarity from which two texts are one.")
     near_duplicates: Literal["group", "drop"] = Field(
         "group", description="Near duplicates stay together in one split, or all but the first are dropped."
+    )
+    semantic: Semantic | None = Field(
+        None, description="Joins texts of one meaning to the near duplicates; {} takes the usual threshold."
+    )
+    contamination: Contamination | None = Field(None, description="Bounds on what test rows share with training rows.")
+    label_quality: bool = Field(
+        False, description="List labels that a cross-validated model doubts in label_quality.jsonl, for people."
     )

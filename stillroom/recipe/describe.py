@@ -41,7 +41,9 @@ def _sections(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"data.sources[] of kind {', '.join(kinds)}", mapping
     yield from (("data.labelling", "Labelling"), ("data.cleaning", "Cleaning"))
     yield from (("data.cleaning.repetition", "Repetition"), ("data.cleaning.symbols", "Symbols"))
-    yield from (("data.cleaning.toxicity", "Toxicity"), ("data.cleaning.pii", "Pii"), ("data.split", "Split"))
+    yield from (("data.cleaning.toxicity", "Toxicity"), ("data.cleaning.pii", "Pii"))
+    yield from (("data.cleaning.semantic", "Semantic"), ("data.cleaning.contamination", "Contamination"))
+    yield from (("data.split", "Split"),)
     yield from (("teacher", "Teacher"), ("teacher.prices.MODEL", "Price"), ("teacher.budget", "TeacherBudget"))
     yield from (("sft", "Sft"), ("sft.lora", "LoraOptions"), ("dpo", "Dpo"))
     yield from (("train", "Training"), ("export", "Export"), ("gates", "Gates"), ("serve", "Serve"))

@@ -210,6 +210,11 @@ class Data(Section):
     labelling: Labelling = Field(Labelling(), description="How raw labels become answers.")
     cleaning: Cleaning = Field(Cleaning(), description="What is dropped or cut.")
     split: Split = Field(Split(), description="Shares of the three splits; they add up to 1.")
+    mixing: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {},
+        description="Weights of the sources in the train split, by the names that the report gives them, such as "
+        "csv:tickets.csv; one that is not named weighs 1. Rows beyond the proportions are left out.",
+    )
     balance: Literal["none", "downsample", "upsample"] = Field(
         "none",
         description="Bring the classes of the train split to the size of the smallest (rows are left out) or of the "

@@ -1,5 +1,6 @@
 """Rows that are there twice: by their id, by their text, or nearly so. Looks at all clean rows together."""
 
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stillroom.data.clean.chain import CleanRows
+from stillroom.data.clean.semantic import alike, embed, joined
 from stillroom.data.duplicates import first_of_each, join, similarity
 from stillroom.data.reading import Rejected
 from stillroom.data.report import Tally
-from stillroom.files import write_jsonl
+from stillroom.data.spool import TextsOf
+from stillroom.files import full_disk_is_the_users, write_jsonl
 from stillroom.recipe.cleaning import Cleaning
 
 SAME_ID = "the id is used twice"
@@ -45,6 +49,8 @@ def without_duplicates(clean: CleanRows, wanted: Cleaning, tally: Tally, out: Pa
     _reject_copies(clean, copies, tally)
     left = numbers[firsts == numbers]
     places = join(clean.keys(), left, lambda number: clean.rows[number].text, wanted.near_duplicate_threshold)
+    if wanted.semantic:
+        places = _joined_by_meaning(clean, left.tolist(), places, wanted.semantic.threshold)
     clusters = _larger_than_one(places.tolist())
     write_jsonl(out / CLUSTERS, _shown(clean, left.tolist(), clusters, wanted.near_duplicates))
     if wanted.near_duplicates == "drop":
@@ -53,6 +59,15 @@ def without_duplicates(clean: CleanRows, wanted: Cleaning, tally: Tally, out: Pa
         places = np.arange(len(left))
     counts = {"exact": len(copies), "near_clusters": len(clusters)}
     return left.tolist(), Duplicates(places.tolist(), counts)
+
+
+def _joined_by_meaning(
+    clean: CleanRows, left: Sequence[int], places: NDArray[np.int64], threshold: float
+) -> NDArray[np.int64]:
+    """The clusters with those made one whose texts mean the same."""
+    texts = TextsOf(clean.rows.pick(left))
+    with tempfile.NamedTemporaryFile(dir=clean.rows.folder) as file, full_disk_is_the_users(clean.rows.folder):
+        return joined(places, alike(embed(texts, Path(file.name)), threshold))
 
 
 def _reject_copies(clean: CleanRows, copies: Sequence[tuple[int, int]], tally: Tally) -> None:
@@ -78,8 +93,9 @@ def _reject_near(
         for place in others:
             row = clean.rows[left[place]]
             value = similarity(kept.text, row.text)
-            # In a chain the last may be far from the first: what joined it is a row between them.
-            said = f"of {kept.id}, Jaccard {value:.2f}" + ("" if value >= threshold else " by rows between them")
+            # In a chain the last may be far from the first: what joined it is a row between them, or its meaning.
+            said = f"of {kept.id}, Jaccard {value:.2f}"
+            said += "" if value >= threshold else ", by its meaning or by rows between them"
             tally.reject(Rejected(row, NEAR, said, {"value": round(value, 4), "bound": threshold}))
 
 
