@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.engine.constraint import Match
+from serving.engine.cost import StepCost
+from serving.engine.draft import LONGEST, Drafter
 from serving.engine.request import (
     ConstraintFailed,
     DeadlineExceeded,
@@ -65,12 +67,18 @@ class Answer:
     def __init__(self, request: Request, on_event: Callable[[Event], None], vocabulary: Vocabulary) -> None:
         self.request, self._on_event, self._vocabulary = request, on_event, vocabulary
         self.match: Match | None = request.constraint.start() if request.constraint else None
+        self.drafter = Drafter(request.constraint.said if request.constraint else None)
         self.sampler = Sampler(request.sampling, request.prompt)
         self._text = TextBuffer(request.stop)
         self.history = list(request.prompt)
         self.pending, self.guesses = list(request.prompt), list[int]()
         self.position, self.sequence, self.unreported, self.said = 0, -1, 0, 0
         self.times, self.tokens = Times(time.monotonic()), Tokens()
+        self.noted = 0
+        """How many of `history` the prefix tree knows to be computed."""
+        self.overtaken = 0
+        """Tokens that were computed while its prompt waited."""
+        self._plain = request.sampling.plain
         self.refused = False
         """The model's favourite was not allowed of late, so the next mask is wanted early."""
         self.outcome = ""
@@ -90,16 +98,21 @@ class Answer:
 
     def begin(self, sequence: int, cached: int) -> None:
         """Start, or start again after the room was taken away, in a sequence that holds `cached` tokens."""
-        self.sequence, self.position = sequence, cached
+        self.sequence, self.position, self.noted = sequence, cached, cached
         self.pending, self.guesses = self.history[cached:], []
         if not self.times.admitted:
             self.times.admitted, self.tokens.cached = time.monotonic(), cached
             self._force()
 
-    def advance(self, rows: NDArray[np.float32], row: int, masks: NDArray[np.uint8] | None) -> int:
+    @property
+    def wants_mask(self) -> bool:
+        """The next token will probably not be found by asking for the model's favourite alone."""
+        return self.match is not None and (self.refused or not (self.request.sampling.greedy and self._plain))
+
+    def advance(self, rows: NDArray[np.float32], row: int, mask: NDArray[np.uint8] | None) -> int:
         """Act on the logits of all that was fed, `rows` from `row` on; returns how many guesses were right.
 
-        masks: allowed tokens as bits, one mask for each row that a token is chosen from; None: they are computed here.
+        mask: the tokens that may follow what is settled, as bits; None: it is computed here if it is needed.
         """
         self.times.first_token = self.times.first_token or time.monotonic()
         for token in self.pending[len(self.pending) - self.unreported :]:
@@ -110,7 +123,7 @@ class Answer:
         self.position += len(self.pending)
         self.pending, self.unreported, accepted = [], 0, 0
         while not self.finished:
-            chosen = self._choose(rows[row], None if masks is None else masks[accepted])
+            chosen = self._choose(rows[row], mask)
             if chosen is None:
                 self.finish("stop")
                 break
@@ -120,13 +133,35 @@ class Answer:
             if accepted == len(self.guesses) or self.guesses[accepted] != chosen:
                 self.pending = [chosen]
                 break
-            accepted, row = accepted + 1, row + 1
+            accepted, row, mask = accepted + 1, row + 1, None
+            if not self.finished:
+                self._force()
+            # What is forced behind a right guess may have been guessed too, and is computed then.
+            while self.pending and accepted < len(self.guesses) and self.guesses[accepted] == self.pending[0]:
+                token = self.pending.pop(0)
+                if self.unreported:
+                    self._say(token, rows[row])
+                    self.unreported -= 1
+                accepted, row = accepted + 1, row + 1
+            if self.pending:
+                break
+            self._end_if_whole()
         self.position += accepted
         self.tokens.drafted += len(self.guesses)
         self.tokens.accepted += accepted
+        self.drafter.learn(len(self.guesses), accepted)
         if not self.finished:
             self._force()
         return accepted
+
+    def draft(self, cost: StepCost, answering: int) -> None:
+        """Guess what comes next, as far as that pays with so many answers in the batch."""
+        room = self.request.max_tokens - self.said - 1  # the last token is said by the row of the one before
+        guesses = self.drafter.guess(self.history, min(LONGEST, room)) if room > 0 else ()
+        guesses = list(guesses[: self.drafter.worth(guesses, cost, answering)])
+        if guesses and self.match is not None:
+            guesses = guesses[: self.match.allows(guesses)]
+        self.guesses = guesses
 
     def flush(self) -> None:
         """Tell what was said since the last time."""
@@ -139,6 +174,8 @@ class Answer:
         if self.finished:
             return
         self.outcome = reason
+        if self.request.constraint is not None and reason == "stop":
+            self.request.constraint.said.learn(self.history[len(self.request.prompt) :])
         self._new_text += self._text.end()
         if self._new_text or self._new_tokens:
             self._tell(Text(self._new_text, tuple(self._new_tokens), tuple(self._new_logprobs)))
@@ -170,7 +207,7 @@ class Answer:
         if match is None:
             token = self.sampler.choose(row)
             return None if token in ends else token
-        if sampling.greedy and sampling.plain:
+        if sampling.greedy and self._plain:
             # A tuned model's favourite is nearly always allowed, and asking costs less than a mask.
             best = int(row.argmax())
             if best in ends:
@@ -218,7 +255,7 @@ class Answer:
         self.history += forced
         self.pending += forced
         if told and forced:
-            self.unreported = len(forced)  # they are said, and the end is looked for, when their logits are there
+            self.unreported += len(forced)  # they are said, and the end is looked for, when their logits are there
             return
         for token in forced:
             self._say(token, None)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.engine.draft import Said
 from stillroom.recipe.grammar import grammar
 
 
@@ -28,6 +29,8 @@ class Constraint:
             reason = self._matcher.get_error() or trial.get_error()
             raise ValueError(f"constrained decoding cannot enforce this schema: {reason}")
         self._words = words
+        self.said = Said()
+        """What answers under this constraint said, to guess the next ones by."""
 
     @classmethod
     def of_schema(cls, tokenizer: Any, schema: dict[str, Any] | None, words: int) -> "Constraint":

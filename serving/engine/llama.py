@@ -1,6 +1,7 @@
 """A thin, typed face on llama.cpp's low-level interface: a model, its vocabulary, a context and one batch."""
 
 import ctypes
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ class Entry:
     logits: bool
 
 
+class CacheFull(RuntimeError):
+    """llama.cpp found no cells for a batch; nothing was computed."""
+
+
 class Llama:
     """One GGUF model with one context.
 
@@ -38,16 +43,18 @@ class Llama:
         # The header alone: llama.cpp aborts the process on some broken files, and this finds those without a load.
         check_gguf(path, load=False)
         self.metadata = read_metadata(path)
+        # The package prints every line of llama.cpp's log to stderr unless its logger has a level.
+        logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
         self._lib = llama_cpp
         with captured_log() as lines:
             llama_cpp.llama_backend_init()
-            self._model = llama_cpp.llama_model_load_from_file(
+            self.model = llama_cpp.llama_model_load_from_file(
                 str(path).encode(), llama_cpp.llama_model_default_params()
             )
-            if not self._model:
+            if not self.model:
                 raise UserError(f"{path} cannot be loaded by llama.cpp: {_last(lines)}. Export the model again.")
-            self._vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
-            self._context: Any = llama_cpp.llama_init_from_model(self._model, self._parameters(sequences, cells, batch))
+            self._vocab: Any = llama_cpp.llama_model_get_vocab(self.model)
+            self._context: Any = llama_cpp.llama_init_from_model(self.model, self._parameters(sequences, cells, batch))
         if not self._context:
             raise UserError(f"There is not enough memory for {cells} tokens of {path.name}: {_last(lines)}.")
         self._memory: Any = llama_cpp.llama_get_memory(self._context)
@@ -114,6 +121,8 @@ class Llama:
             batch.seq_id[index][0] = entry.sequence
             batch.logits[index] = entry.logits
         code = self._lib.llama_decode(self._context, batch)
+        if code == 1:
+            raise CacheFull(f"no room for {len(entries)} more tokens")
         if code:
             raise RuntimeError(f"llama_decode failed with code {code} on {len(entries)} tokens")
 
@@ -130,6 +139,40 @@ class Llama:
         pointer = self._lib.llama_get_logits(self._context)
         return np.ctypeslib.as_array(pointer, shape=(count, self.words))
 
+    def sequence_state(self, sequence: int) -> bytes:
+        """All that the cache holds for a sequence, as llama.cpp writes it."""
+        size = self._lib.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        written = self._lib.llama_state_seq_get_data(self._context, buffer, size, sequence)
+        return bytes(memoryview(buffer)[:written])
+
+    def restore_sequence(self, sequence: int, state: bytes) -> bool:
+        """Fill a sequence with a state that `sequence_state` gave; says whether llama.cpp took it."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        with captured_log():
+            taken: int = self._lib.llama_state_seq_set_data(self._context, buffer, len(state), sequence)
+        return taken == len(state)
+
+    def load_adapter(self, path: Path) -> Any:
+        """A LoRA adapter for `use_adapter`. Raises UserError where the file does not fit this model."""
+        check_gguf(path, load=False)
+        with captured_log() as lines:
+            adapter = self._lib.llama_adapter_lora_init(self.model, str(path).encode())
+        if not adapter:
+            raise UserError(f"{path} is no LoRA adapter for this model: {_last(lines)}.")
+        return adapter
+
+    def use_adapter(self, adapter: Any) -> None:
+        """Compute with this adapter from now on, or with None."""
+        pointers = (self._lib.llama_adapter_lora_p_ctypes * 1)(adapter) if adapter is not None else None
+        scales = (ctypes.c_float * 1)(1.0) if adapter is not None else None
+        if self._lib.llama_set_adapters_lora(self._context, pointers, int(adapter is not None), scales):
+            raise RuntimeError("llama.cpp refused the adapter")
+
+    def free_adapter(self, adapter: Any) -> None:
+        """Give an adapter's memory back; it must not be in use."""
+        self._lib.llama_adapter_lora_free(adapter)
+
     def copy_sequence(self, source: int, target: int, end: int) -> None:
         """Let `target` begin with the first `end` positions of `source`."""
         self._lib.llama_memory_seq_cp(self._memory, source, target, 0, end)
@@ -143,7 +186,7 @@ class Llama:
         with captured_log():
             self._lib.llama_batch_free(self._batch)
             self._lib.llama_free(self._context)
-            self._lib.llama_model_free(self._model)
+            self._lib.llama_model_free(self.model)
 
 
 def _last(lines: Sequence[str]) -> str:

@@ -8,15 +8,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from serving.engine.answer import Answer, Vocabulary
-from serving.engine.cost import StepCost
-from serving.engine.llama import Entry, Llama
+from serving.engine.decoder import Decoder, guarded
 from serving.engine.request import (
     DeadlineExceeded,
     EngineError,
@@ -28,7 +27,7 @@ from serving.engine.request import (
 )
 
 log = logging.getLogger(__name__)
-_LEAST_PROMPT_TOKENS = 32  # of prompts in each step, however long it takes: they must get on too
+_LOOK_AHEAD = 16  # requests that are asked whether there is room for them
 IDLE_TURN_SECONDS = 0.25  # how often the loop turns, and its heart beats, with nothing to do
 
 
@@ -64,6 +63,8 @@ class Stats:
     constraint_failures: int = 0
     kv_cells: int = 0
     kv_cells_used: int = 0
+    adapters_running: tuple[str, ...] = ()
+    adapters_waiting: tuple[str, ...] = ()
     decode_seconds: float = 0.0
     """Seconds inside llama.cpp; the rest of `busy_seconds` is ours."""
     busy_seconds: float = 0.0
@@ -84,8 +85,9 @@ class Ticket:
 class Scheduler:
     """Answers requests with one llama.cpp context until `close`."""
 
-    def __init__(self, llama: Llama, limits: Limits) -> None:
-        self._llama, self._limits = llama, limits
+    def __init__(self, decoder: Decoder, limits: Limits) -> None:
+        self._llama, self._limits = decoder.llama, limits
+        llama = decoder.llama
         pieces: dict[int, bytes] = {}
 
         def piece(token: int) -> bytes:
@@ -100,9 +102,9 @@ class Scheduler:
         self._waiting_tokens = 0
         self._jobs: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._draining = self._closing = False
-        self._live: list[Answer] = []
-        self._sequences = list(range(limits.slots))[::-1]
-        self._cost = StepCost()
+        self._decoder = decoder
+        self._adapters: dict[str, str] = {}  # name → the key under which the decoder knows it
+        self._loads = 0
         self._counts = Stats(kv_cells=llama.cells)
         self._stats = self._counts
         self.heartbeat = time.monotonic()
@@ -115,6 +117,8 @@ class Scheduler:
         """Take a request in. `on_event` is called on the decode thread and must not block; the last event is
         `Finished` or `Failed`. Raises InvalidRequest, Overloaded, EngineStopped."""
         self._check(request)
+        if request.adapter is not None:
+            request = replace(request, adapter=self._adapters[request.adapter])
         answer = Answer(request, on_event, self._vocabulary)
         size = len(request.prompt)
         with self._wake:
@@ -123,7 +127,7 @@ class Scheduler:
             if self._draining:
                 raise Overloaded("draining", 30)
             # Somebody who finds a free slot does not wait, whatever the limits of the queue are.
-            queued = len(self._waiting) + len(self._live) + 1 - self._limits.slots
+            queued = len(self._waiting) + len(self._decoder.live) + 1 - self._limits.slots
             if queued > self._limits.max_num_queued_reqs:
                 raise self._overloaded("queued_requests")
             if queued > 0 and self._waiting_tokens + size > self._limits.max_num_queued_tokens:
@@ -132,6 +136,37 @@ class Scheduler:
             self._waiting_tokens += size
             self._wake.notify()
         return Ticket(answer, self._notify)
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Load a LoRA file under a name; one that has the name already is replaced. Raises UserError, EngineStopped."""
+
+        def load() -> None:
+            self._loads += 1
+            # A key of its own: what an earlier adapter of this name computed is never taken for this one's.
+            key = f"{name}#{self._loads}"
+            self._decoder.adapters[key] = self._llama.load_adapter(path)
+            self._adapters = {**self._adapters, name: key}
+
+        self.run_between_steps(load).result()
+
+    def unload_adapter(self, name: str) -> None:
+        """Take no more requests for an adapter; its memory is free when those under way are over.
+
+        Raises InvalidRequest where there is none of this name.
+        """
+
+        def unload() -> None:
+            if name not in self._adapters:
+                raise InvalidRequest(f"There is no adapter {name!r}.")
+            self._adapters = {other: key for other, key in self._adapters.items() if other != name}
+            self._release()
+
+        self.run_between_steps(unload).result()
+
+    @property
+    def adapters(self) -> list[str]:
+        """Names of the loaded adapters."""
+        return list(self._adapters)
 
     def run_between_steps(self, job: Callable[[], Any]) -> "Future[Any]":
         """Have something done on the decode thread, where the context may be touched."""
@@ -152,11 +187,14 @@ class Scheduler:
         deadline = time.monotonic() + seconds
         with self._wake:
             self._draining = True
-        while time.monotonic() < deadline:
-            if not self._waiting and not self._live:
-                return True
-            time.sleep(0.02)
-        return not self._waiting and not self._live
+        while True:
+            try:
+                idle = self.run_between_steps(lambda: not self._waiting and not self._decoder.live).result()
+            except EngineStopped:
+                return False
+            if idle or time.monotonic() > deadline:
+                return bool(idle)
+            time.sleep(0.05)
 
     def close(self) -> None:
         """End the decode thread; what is not answered fails with EngineStopped."""
@@ -180,13 +218,13 @@ class Scheduler:
             faults.append("max_tokens must be at least 1.")
         if not all(0 <= token < self._llama.words for token in (*request.prompt, *request.sampling.logit_bias)):
             faults.append(f"A token id is outside the vocabulary of {self._llama.words}.")
-        if request.adapter is not None:
+        if request.adapter is not None and request.adapter not in self._adapters:
             faults.append(f"There is no adapter {request.adapter!r}.")
         if faults:
             raise InvalidRequest(" ".join(faults))
 
     def _overloaded(self, reason: Literal["queued_requests", "queued_tokens"]) -> Overloaded:
-        ahead = self._waiting_tokens * self._cost.each + len(self._waiting) / self._limits.slots
+        ahead = self._waiting_tokens * self._decoder.cost.each + len(self._waiting) / self._limits.slots
         return Overloaded(reason, max(1, min(60, round(ahead))))
 
     # What follows runs on the decode thread.
@@ -202,19 +240,19 @@ class Scheduler:
             error = EngineStopped(f"The engine failed: {reason}")
         with self._wake:
             self._failure = error
-            left = [*self._live, *self._waiting]
+            left = [*self._decoder.live, *self._waiting]
+            self._decoder.live = []
             self._waiting.clear()
             jobs = list(self._jobs)
         for answer in left:
-            with _guarded(answer):
+            with guarded(answer):
                 answer.fail(error)
-        self._live = []
         for _, future in jobs:
             future.set_exception(error)
 
     def _turn(self) -> None:
         with self._wake:
-            if not self._jobs and not self._live and not self._waiting:
+            if not self._jobs and not self._decoder.live and not self._waiting:
                 self._wake.wait(IDLE_TURN_SECONDS)
             jobs = list(self._jobs)
             self._jobs.clear()
@@ -223,7 +261,7 @@ class Scheduler:
         start = time.monotonic()
         self._end_early(start)
         self._admit()
-        if self._live:
+        if self._decoder.live:
             self._step()
             self._count(busy_seconds=time.monotonic() - start)
         self._publish()
@@ -235,85 +273,57 @@ class Scheduler:
             for answer in gone:
                 self._waiting.remove(answer)
                 self._waiting_tokens -= len(answer.request.prompt)
-        for answer in gone + [answer for answer in self._live if _is_over(answer, now)]:
-            with _guarded(answer):
+        for answer in gone + [answer for answer in self._decoder.live if _is_over(answer, now)]:
+            with guarded(answer):
                 if answer.cancelled:
                     answer.finish("cancelled")
                 else:
-                    answer.fail(DeadlineExceeded(queued=answer.sequence < 0))
+                    answer.fail(DeadlineExceeded(queued=not answer.times.admitted))
         for answer in gone:
             self._count_finished(answer)
         self._release()
 
     def _admit(self) -> None:
-        while self._sequences:
+        """Begin what there is room for. Whoever waits for another's prompt lets those behind pass."""
+        passed = 0
+        while len(self._decoder.live) < self._limits.slots:
             with self._wake:
-                if not self._waiting:
-                    return
+                if passed >= min(len(self._waiting), _LOOK_AHEAD):
+                    break
+                answer = self._waiting[passed]
+            if self._decoder.admit(answer):
+                with self._wake:
+                    self._waiting.remove(answer)
+                    self._waiting_tokens -= len(answer.request.prompt)
+            else:
+                passed += 1
+        if passed and not self._decoder.live:
+            # All else has made room already, so this one would wait for ever.
+            with self._wake:
                 answer = self._waiting.popleft()
                 self._waiting_tokens -= len(answer.request.prompt)
-            self._live.append(answer)
-            sequence = self._sequences.pop()
-            with _guarded(answer):
-                answer.begin(sequence, 0)
-
-    def _step(self) -> None:
-        """Compute one batch and act on its logits."""
-        entries: list[Entry] = []
-        read: list[tuple[Answer, int]] = []
-        answering = [answer for answer in self._live if answer.answering]
-        rows_wanted, room = 0, self._llama.batch_size
-        for answer in answering:
-            rows_wanted += self._feed(answer, room - len(entries), entries, read, rows_wanted)
-        seconds = self._limits.step_seconds[0 if answering else 1]
-        room = min(room, max(self._cost.tokens_within(seconds), _LEAST_PROMPT_TOKENS + len(entries)))
-        # Short prompts first, but every token that overtakes a long one brings it forward by as much.
-        for answer in sorted((a for a in self._live if not a.answering), key=lambda a: len(a.pending)):
-            rows_wanted += self._feed(answer, room - len(entries), entries, read, rows_wanted)
-        start = time.monotonic()
-        self._llama.decode(entries)
-        rows = self._llama.all_logits(rows_wanted)
-        seconds = time.monotonic() - start
-        self._cost.learn(len(entries), seconds)
-        self._count(steps=1, computed_tokens=len(entries), decode_seconds=seconds)
-        for answer, first in read:
-            with _guarded(answer):
-                self._advance(answer, rows, first)
+            with guarded(answer):
+                answer.fail(InvalidRequest("The KV cache has no room for this request, even alone."))
+            self._count_finished(answer)
         self._release()
 
-    def _feed(self, answer: Answer, room: int, entries: list[Entry], read: list[tuple[Answer, int]], row: int) -> int:
-        """Put an answer's settled tokens into the batch, as many as there is room for, and its guesses after the last
-        one; returns the number of rows of logits that this asks for, from `row` on."""
-        wanted = len(answer.pending) - 1 - answer.unreported
-        if len(answer.pending) <= room:
-            answer.guesses = answer.guesses[: room - len(answer.pending)]
-            tokens = answer.pending + answer.guesses
-            read.append((answer, row))
-        else:
-            tokens = answer.pending[: max(0, min(room, wanted))]
-        for index, token in enumerate(tokens):
-            entries.append(Entry(token, answer.position + index, answer.sequence, index >= wanted))
-        if len(answer.pending) > room:
-            answer.position += len(tokens)
-            answer.pending = answer.pending[len(tokens) :]
-            return 0
-        return len(tokens) - wanted
-
-    def _advance(self, answer: Answer, rows: Any, first: int) -> None:
-        accepted = answer.advance(rows, first, None)
-        if accepted < len(answer.guesses):
-            self._llama.cut_sequence(answer.sequence, answer.position)
-        answer.guesses = []
-        if not answer.finished:
-            answer.flush()
+    def _step(self) -> None:
+        did = self._decoder.step()
+        with self._wake:
+            for answer in did.preempted:
+                self._waiting.appendleft(answer)
+                self._waiting_tokens += len(answer.request.prompt)
+        self._count(steps=1, computed_tokens=did.tokens, decode_seconds=did.seconds, preemptions=len(did.preempted))
+        self._release()
 
     def _release(self) -> None:
-        """Take finished answers out and give their sequences back."""
-        for answer in [answer for answer in self._live if answer.finished]:
-            self._live.remove(answer)
+        for answer in self._decoder.release():
             self._count_finished(answer)
-            self._llama.cut_sequence(answer.sequence, 0)
-            self._sequences.append(answer.sequence)
+        used = {answer.request.adapter for answer in self._decoder.live} | set(self._adapters.values())
+        with self._wake:
+            used |= {answer.request.adapter for answer in self._waiting}
+        for key in self._decoder.adapters.keys() - used:
+            self._decoder.forget_adapter(key)
 
     def _count(self, **more: float) -> None:
         self._counts = replace(self._counts, **{name: getattr(self._counts, name) + by for name, by in more.items()})
@@ -333,31 +343,24 @@ class Scheduler:
         self._counts = replace(self._counts, finished={**finished, answer.outcome: finished.get(answer.outcome, 0) + 1})
 
     def _publish(self) -> None:
-        self._stats = replace(self._counts, running=len(self._live))
-
-
-@contextmanager
-def _guarded(answer: Answer) -> Iterator[None]:
-    """Do something for one answer; its failure is its own and ends no other."""
-    try:
-        yield
-    except EngineError as error:
-        _tell_failure(answer, error)
-    except Exception as error:
-        log.exception("Request %s failed.", answer.request.id)
-        _tell_failure(answer, EngineStopped(f"The request failed: {error}"))
-
-
-def _tell_failure(answer: Answer, error: EngineError) -> None:
-    try:
-        answer.fail(error)
-    except Exception:
-        log.exception("Nobody could be told how request %s ended.", answer.request.id)
+        live = self._decoder.live
+        self._stats = replace(
+            self._counts,
+            running=len(live),
+            kv_cells_used=self._decoder.tree.cells,
+            adapters_running=tuple(_names(live)),
+            adapters_waiting=tuple(_names(list(self._waiting))),
+        )
 
 
 def _is_over(answer: Answer, now: float) -> bool:
     deadline = answer.request.deadline
     return answer.cancelled or (deadline is not None and now > deadline)
+
+
+def _names(answers: list[Answer]) -> list[str]:
+    keys = [answer.request.adapter for answer in answers if answer.request.adapter is not None]
+    return sorted({key.rpartition("#")[0] for key in keys})
 
 
 def _do(job: Callable[[], Any], future: "Future[Any]") -> None:
