@@ -62,7 +62,8 @@ def import_(sheets: tuple[Path, ...], data: Path | None, recipe: Path | None, ou
     schema = _schema(opened.schema or (sent.schema if sent else None), recipe, opened.folder)
     if sent is not None and sent.version != opened.version:
         click.echo(f"Note: the data is now version {opened.version}; version {sent.version} was sent out.")
-    checked = check_review(files, {row.id: row for _, row in opened.rows()}, schema)
+    meant = {id for file in files for id in file.judgements}
+    checked = check_review(files, {row.id: row for _, row in opened.rows() if row.id in meant}, schema)
     folder, name = (opened.folder, data.stem) if data.is_file() else (opened.folder.parent, opened.folder.name)
     place = out or folder / f"{name}-reviewed"
     opened.manifest.setdefault("output_schema", schema)

@@ -44,8 +44,8 @@ def card(recipe: Recipe, report: Mapping[str, Any], manifest: Mapping[str, Any])
         *["## What was left out", ""],
         *(_table(("reason", "rows"), list(report["dropped"].items())) if report["dropped"] else ["Nothing."]),
     ]
-    if report.get("pii"):
-        lines += ["", "## Personal data", "", f"Found and masked: {_counts(report['pii'])}."]
+    if report.get("masked"):
+        lines += ["", "## Personal data", "", f"Found and masked: {_counts(report['masked'])}."]
     lines += ["", "## Good to know", ""]
     lines += [f"- {' '.join(note.split())}" for note in report.get("notes", [])] or ["- Nothing was noted."]
     lines += [

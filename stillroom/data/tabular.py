@@ -194,7 +194,10 @@ def _parquet(path: Path) -> Any:
 def _csv_header(path: Path) -> tuple[list[str], str]:
     """The names of the columns and the sign between them."""
     with path.open("rb") as stream:
-        delimiter = _delimiter(stream.readline(LONGEST).decode("utf-8", "replace"))
+        first = stream.readline(LONGEST)
+        if b"\0" in first:
+            raise ValueError("it holds NUL bytes, as UTF-16 and binary files do; save it as UTF-8")
+        delimiter = _delimiter(first.decode("utf-8", "replace"))
         stream.seek(0)
         try:
             names = next(csv.reader(_csv_lines(stream, []), delimiter=delimiter), [])

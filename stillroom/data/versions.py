@@ -20,6 +20,8 @@ from stillroom.recipe.model import Recipe
 
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
+BESIDE = (REJECTED, "near_duplicates.jsonl")
+"""Files of rows that are not the data."""
 REPORT = "data_report.json"
 CARD = "README.md"
 UNCOUNTED = (MANIFEST, CARD, "step.json", "data.html")
@@ -214,7 +216,7 @@ def _short(text: str) -> bytes:
 def _row_files(folder: Path) -> dict[str, Path]:
     """The files that hold the rows: the splits, or where there are none every other file of rows."""
     splits = {name: folder / f"{name}.jsonl" for name in NAMES if (folder / f"{name}.jsonl").is_file()}
-    return splits or {path.stem: path for path in sorted(folder.glob("*.jsonl")) if path.name != REJECTED}
+    return splits or {path.stem: path for path in sorted(folder.glob("*.jsonl")) if path.name not in BESIDE}
 
 
 def _digests(folder: Path, paths: Sequence[Path]) -> dict[str, str]:

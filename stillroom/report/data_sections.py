@@ -44,7 +44,7 @@ def data(report: Json) -> Json:
         "split_sources": sorted({name for split in splits.values() for name in split["sources"]}),
         "languages": report.get("languages") or {},
         "duplicates": report.get("duplicates") or {},
-        "pii": report.get("pii") or {},
+        "masked": report.get("masked") or {},
         "notes": report.get("notes") or [],
     }
 

@@ -208,14 +208,14 @@ def confusion(run: Run, noun: str) -> list[Json]:
                         }
                         for i in golds
                     ],
-                    "classes": _class_report(labels, counts),
+                    "classes": class_report(labels, counts),
                     "worst": sorted(wrong, key=lambda one: -one[0])[:15],
                 }
             )
     return matrices
 
 
-def _class_report(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Json:
+def class_report(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Json:
     """Precision, recall and F1 of each class that has gold answers, and their plain mean (macro F1).
 
     A class that is never answered has no precision, and an F1 of 0.

@@ -17,7 +17,7 @@ from stillroom.data.split import class_of
 from stillroom.data.versions import REJECTED, REPORT, DataSet, rows_of, write_manifest
 from stillroom.errors import UserError
 from stillroom.files import read_json, sha256, write_json, write_jsonl
-from stillroom.recipe.schema import validate
+from stillroom.recipe.schema import class_names, validate
 from stillroom.review.agreement import agreement
 from stillroom.review.read import Judgement, Returned
 from stillroom.review.sheet import answers_of, digest, guarded, shown_label
@@ -52,7 +52,7 @@ class Review:
 
 
 def check_review(files: Sequence[Returned], rows: dict[str, Row], schema: dict[str, Any] | None) -> Review:
-    """Hold every line against the data: `rows` are those of the data set by their ids."""
+    """Hold every line against the data: `rows` are those of the data set, by their ids, that a file speaks of."""
     names = Counter(file.person for file in files)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
@@ -82,7 +82,7 @@ def check_review(files: Sequence[Returned], rows: dict[str, Row], schema: dict[s
                 labels[file.person][id] = _answer(opinion, row, schema)
     if len(files) > 1:
         review.agreement = {"verdict": agreement(verdicts)}
-        if schema is not None and class_of(next(iter(rows.values())), schema) != "text":
+        if class_names(schema):
             review.agreement["class"] = agreement(labels)
     return review
 

@@ -17,7 +17,7 @@ from stillroom.files import read_json, sha256, write_json, write_text
 from stillroom.recipe.load import dump_recipe
 from stillroom.recipe.model import Recipe
 from stillroom.track.layout import RUN_VARIABLE
-from stillroom.track.run import exact_match, lineage_of
+from stillroom.track.run import MANIFEST, exact_match, lineage_of
 from stillroom.track.step import RECORD
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KEY_TAG = "stillroom.key"
 TEST_TAG = "stillroom.test_sha256"
 EXACT_MATCH_TAG = "stillroom.exact_match"
+DATA_TAG = "stillroom.data_version"
 LONGEST_PARAMETER = 500
 LARGEST_BATCH = 500
 
@@ -68,6 +69,7 @@ def register(recipe: Recipe, steps: dict[str, Path], uri: str, out: Path) -> dic
             EXACT_MATCH_TAG: repr(float((exact_match(summary) or {})["value"])),
             "stillroom.format": summary["chosen"],
             "stillroom.file": chosen["file"],
+            **_data_version(steps["data"]),
         }
         run_id, source = _log_run(client, recipe, summary, [*files, steps["models"] / chosen["file"]], uri)
         version = _create_version(client, recipe.name, source, run_id, tags)
@@ -115,6 +117,11 @@ def _client(uri: str) -> "MlflowClient":
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _data_version(data: Path) -> dict[str, str]:
+    manifest = data / MANIFEST
+    return {DATA_TAG: str(read_json(manifest)["version"])} if manifest.is_file() else {}
 
 
 def _find_version(client: "MlflowClient", name: str, key: str) -> Any:

@@ -20,6 +20,7 @@ RUNS = Path("runs")
 LOCK = ".lock"
 RECIPE = "recipe.yaml"
 LINEAGE = "lineage.json"
+MANIFEST = "manifest.json"
 EVALUATION = "evaluation.json"
 """The gate's evaluation, copied to the top when the last step is whole: where it lies, the run is finished."""
 
@@ -114,8 +115,12 @@ def lineage_of(recipe: Recipe, folders: Iterable[Path]) -> dict[str, Any]:
 
 
 def write_lineage(folder: Path, recipe: Recipe) -> None:
-    """Write `lineage.json` of the steps that are whole."""
-    write_json(folder / LINEAGE, lineage_of(recipe, (folder / place for place in FOLDERS.values())))
+    """Write `lineage.json` of the steps that are whole, and of the data set: its version and what it was made from."""
+    lineage = lineage_of(recipe, (folder / place for place in FOLDERS.values()))
+    manifest = folder / FOLDERS["prepare"] / MANIFEST
+    if manifest.is_file():
+        lineage["data"] = {key: value for key, value in read_json(manifest).items() if key in ("version", "parents")}
+    write_json(folder / LINEAGE, lineage)
 
 
 def summary_of(folder: Path) -> dict[str, Any]:

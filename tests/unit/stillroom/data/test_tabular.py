@@ -157,3 +157,10 @@ def test_a_line_too_long_is_passed_over(tmp_path: Path, kind: str) -> None:
     first, bad, last = TabularReader(source, tmp_path, "a", 0).rows()
     assert isinstance(first, Row) and isinstance(last, Row) and (first.text, last.text) == ("one", "two")
     assert isinstance(bad, Rejected) and bad.reason == "a line longer than 16 MiB" and "bytes" in bad.detail
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_csv_of_nul_bytes_says_what_it_is(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\none,a\n".encode(encoding))
+    assert "it holds NUL bytes, as UTF-16 and binary files do; save it as UTF-8" in reader(path).faults()[0]

@@ -13,6 +13,7 @@ from stillroom.data.statistics import write_statistics
 from stillroom.data.versions import write_manifest
 from stillroom.files import write_json
 from stillroom.recipe.model import Recipe
+from stillroom.report.sections import class_report
 
 SCRIPT = "<script>alert(1)</script>"
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["a", "b", "c", "d"]}}, "required": ["kind"]}
@@ -23,7 +24,7 @@ REPORT: dict[str, Any] = {
     "splits": {"train": {"rows": 40, "classes": {"a": 10, "b": 10, "c": 10, "d": 10}, "sources": {"csv:x|y.csv": 40}}},
     "languages": {"en": 30, "de": 10},
     "duplicates": {"exact": 3, "near_clusters": 0},
-    "pii": {"e-mail": 12, "phone": 3},
+    "masked": {"e-mail": 12, "phone": 3},
     "notes": [f"A note with {SCRIPT}."],
 }
 REVIEW = {
@@ -98,3 +99,14 @@ def test_the_card_is_markdown_that_nothing_breaks() -> None:
     assert "| csv:x\\|y.csv | 50 | 40 |" in text and "> In one word." in text
     assert "e-mail 12" in text and "| empty text | 7 |" in text
     assert "  - {split: train, path: train.jsonl}" in text
+
+
+def test_precision_recall_and_f1_of_each_class() -> None:
+    found = class_report(["a", "b", "(invalid)"], [[8, 2, 0], [0, 0, 4], [0, 0, 0]])
+    assert found["rows"] == [
+        {"label": "a", "rows": 10, "precision": 1.0, "recall": 0.8, "f1": pytest.approx(8 / 9)},
+        {"label": "b", "rows": 4, "precision": 0.0, "recall": 0.0, "f1": 0.0},
+    ]
+    assert found["macro_f1"] == pytest.approx(4 / 9)
+    assert class_report(["a", "b"], [[0, 3], [0, 0]])["rows"][0]["precision"] is None
+    assert class_report([], [])["macro_f1"] is None

@@ -1,4 +1,5 @@
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import made_documents as made
@@ -180,3 +181,23 @@ def test_documents_without_text(tmp_path: Path) -> None:
 def test_a_scan_without_ocr_says_what_to_install(tmp_path: Path) -> None:
     said = refused(made.scanned_pdf(tmp_path / "a.pdf", "Opening hours"))
     assert said.endswith("install OCR for scanned pages: pip install 'stillroom[documents]'")
+
+
+def test_entities_in_a_docx_do_not_grow(tmp_path: Path) -> None:
+    """A document of a kilobyte whose entities would unfold to a thousand million letters."""
+    path = made.docx(tmp_path / "a.docx")
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    body = parts["word/document.xml"].decode()
+    head, _, rest = body.partition("?>")
+    body = f'{head}?><!DOCTYPE d [<!ENTITY e0 "lollollol">{levels}]>{rest}'.replace("Call before nine.", "&e9;")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, body if name == "word/document.xml" else data)
+    try:
+        text = read_document(path, "a.docx").text
+    except UnreadableDocumentError as error:
+        assert error.reason == "broken document"
+    else:
+        assert len(text) < 1000
