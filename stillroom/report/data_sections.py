@@ -1,11 +1,13 @@
 """The contents of the report's part on data, as plain values for the templates."""
 
+import heapq
 from collections import Counter
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from stillroom.files import read_json
+from stillroom.data.clean.unique import CLUSTERS
+from stillroom.files import read_json, read_jsonl
 from stillroom.report import data_charts
 from stillroom.report.run import Json
 from stillroom.report.sections import drawn
@@ -67,9 +69,15 @@ def figures(found: Json | None, folder: Path | None) -> Json | None:
         and drawn("map", lambda name, width: data_charts.plane(name, width, plane["points"], coloured)),
         "coloured": [] if classes == ["text"] else list(zip(coloured, data_charts.COLOURS, strict=False)),
         "others": len(classes) > len(coloured),
+        "clusters": _largest_clusters(folder),
         "review": _optional(folder, "review.json"),
         "teachers": _optional(folder, "teacher.json") or [],
     }
+
+
+def _largest_clusters(folder: Path | None) -> list[Json]:
+    path = folder / CLUSTERS if folder else None
+    return heapq.nlargest(5, read_jsonl(path), key=lambda one: one["size"]) if path and path.is_file() else []
 
 
 def _optional(folder: Path | None, name: str) -> Any:

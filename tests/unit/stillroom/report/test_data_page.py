@@ -11,7 +11,7 @@ from stillroom.data.card import card
 from stillroom.data.rows import Row, write_rows
 from stillroom.data.statistics import write_statistics
 from stillroom.data.versions import write_manifest
-from stillroom.files import write_json
+from stillroom.files import write_json, write_jsonl
 from stillroom.recipe.model import Recipe
 from stillroom.report.sections import class_report
 
@@ -56,6 +56,8 @@ def folder(tmp_path: Path) -> Path:
     write_json(
         made / "teacher.json", [{"file": "labelled.jsonl", "labelled": 96, "mean_agreement": 0.93, "cost": [COST]}]
     )
+    others = [{"id": "r9", "source": "x", "jaccard": 0.85}]
+    write_jsonl(made / "near_duplicates.jsonl", [{"size": 2, "first": "r1", "text": "nearly twins", "others": others}])
     write_manifest(made, name="tickets", parents={"x|y.csv": "00ff"}, schema=SCHEMA)
     write_statistics(made, None)
     return made
@@ -69,7 +71,7 @@ def test_the_page_shows_all_that_is_known(folder: Path, capsys: pytest.CaptureFi
     for words in (
         "What went in", "What the texts are like", "How sure the labels are", "Where it came from",
         "Empty text", "−7", "e-mail", "12", "anna and ben", "0.71", "substantial", "not defined",
-        "labelled.jsonl", "93.0 %", "118,404", "other classes", "English", "00ff",
+        "labelled.jsonl", "93.0 %", "118,404", "other classes", "English", "00ff", "nearly twins", "85.0 %",
     ):  # fmt: skip
         assert words in said, words
     assert SCRIPT not in page and "&lt;script&gt;" in page
