@@ -116,11 +116,16 @@ def distil(recipe: Path, out: Path, profile: str | None) -> None:
     help="How texts are evolved; may be given several times. By default all take turns.",
 )
 @click.option(
+    "--novelty",
+    type=click.Choice(["rouge-l", "embedding"]),
+    default="rouge-l",
+    show_default=True,
+    help="How new texts are held against others: by their words or their meaning (extra `semantic`).",
+)
+@click.option(
     "--most-alike",
     type=click.FloatRange(0, 1),
-    default=0.7,
-    show_default=True,
-    help="ROUGE-L from which a text is not new.",
+    help="Likeness from which a text is not new; by default 0.7, for meaning 0.85.",
 )
 @_PROFILE
 def instruct(
@@ -130,7 +135,8 @@ def instruct(
     new: int,
     evolved: int,
     operations: tuple[Any, ...],
-    most_alike: float,
+    novelty: Any,
+    most_alike: float | None,
     profile: str | None,
 ) -> None:
     """Write new labelled texts from a few SEEDS (as `annotate` reads them): some like them, some evolved step by step.
@@ -146,7 +152,7 @@ def instruct(
     loaded = load_recipe(recipe, profile, sources_must_exist=False)
     rows, _ = read_texts(seeds, loaded)
     with open_teacher(loaded, "instruct") as client:
-        found = work.instruct(client, loaded, rows, new, evolved, operations or work.OPERATIONS, most_alike)
+        found = work.instruct(client, loaded, rows, new, evolved, operations or work.OPERATIONS, most_alike, novelty)
         write_outputs(out, found.rows, found.rejected, work.report(found), client.ledger, found.review)
         click.echo(f"{out}: {len(found.rows)} new rows from {len(rows)} seeds")
         click.echo(f"{beside(out, 'review')}: {len(found.review)} for people, where too few of the votes agree")

@@ -18,13 +18,16 @@ from stillroom.errors import UserError
 from stillroom.recipe.model import Recipe
 from stillroom.teacher.annotate import label_row
 from stillroom.teacher.client import Client, NoAnswer
-from stillroom.teacher.novelty import Pool, likeness
+from stillroom.teacher.novelty import MeaningPool, Pool, likeness
 from stillroom.teacher.structured import Trust, ask_text
 
 Operation = Literal["deepen", "broaden", "constrain", "concretise"]
 SELF_INSTRUCT = "self-instruct"
 SOURCE = "instruct"
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+Novelty = Literal["rouge-l", "embedding"]
+MOST_ALIKE: dict[Novelty, float] = {"rouge-l": 0.7, "embedding": 0.85}
+"""Likeness from which a text is not new, by each measure."""
 SHOWN = 3
 """Seeds that the teacher sees at once: enough to show the manner, few enough to leave room for something else."""
 UNCHANGED = 0.95
@@ -90,19 +93,29 @@ def instruct(
     new: int,
     evolved: int,
     operations: Sequence[Operation] = OPERATIONS,
-    most_alike: float = 0.7,
+    most_alike: float | None = None,
+    novelty: Novelty = "rouge-l",
 ) -> Instructed:
     """Write `new` texts in the manner of the seeds, none as like another as `most_alike`, and evolve `evolved` ones.
+
+    Without `most_alike` it is what MOST_ALIKE says for the measure. Evolutions are like their parents in meaning, so
+    they are always measured by their words.
 
     The meta of a row holds `way` (self-instruct or the operation), `parent`, `likeness` and its votes.
     """
     found = Instructed()
-    pool, trust = Pool(seed.text for seed in seeds), Trust("texts")
+    texts = [seed.text for seed in seeds]
+    pool, trust = Pool(texts), Trust("texts")
+    measure = MeaningPool(texts) if novelty == "embedding" else pool
+    limit = MOST_ALIKE[novelty] if most_alike is None else most_alike
 
     def another(number: int, turn: int) -> Wish:
         return _another(recipe, seeds, number, turn)
 
-    fresh = _rounds(client, recipe, new, another, pool, most_alike, trust, found)
+    fresh = _rounds(client, recipe, new, another, measure, limit, trust, found)
+    if measure is not pool:
+        for row in fresh:
+            pool.add(row.text)
     parents = [*seeds, *fresh]
     random.Random(recipe.data.seed).shuffle(parents)
 
@@ -112,7 +125,7 @@ def instruct(
         )
 
     if found.stopped is None:
-        fresh += _rounds(client, recipe, evolved, evolution, pool, most_alike, trust, found)
+        fresh += _rounds(client, recipe, evolved, evolution, pool, limit, trust, found)
     if found.stopped is None:
         _label(client, recipe, fresh, found)
     if trust.bad and not trust.good and found.stopped is None:

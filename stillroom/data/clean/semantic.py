@@ -30,7 +30,7 @@ def embed(texts: Sequence[str], into: Path) -> Vectors:
     progress = Progress("Embedding texts", len(texts))
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
-        vectors[start : start + len(batch)] = _encoded(batch)
+        vectors[start : start + len(batch)] = encode(batch)
         progress.advance(len(batch))
     return vectors[: len(texts)]
 
@@ -78,8 +78,8 @@ def load() -> None:
     _model()
 
 
-def _encoded(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Mean of the last layer over the tokens, of length 1: what the model was trained for."""
+def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Unit vectors, shape (texts, 384): the mean of the last layer over the tokens, as the model was trained for."""
     import torch
 
     tokenizer, model = _model()
