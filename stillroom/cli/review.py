@@ -16,9 +16,10 @@ def review() -> None:
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Where the sheet goes (.xlsx).")
 @click.option("--rows", type=click.IntRange(1), default=100, show_default=True, help="How many rows, at most.")
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), help="Of this split alone.")
+@click.option("--doubtful", is_flag=True, help="Of the labels alone that cleaning found doubtful.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="The recipe of the labels, where DATA is a bare file.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
-def export(data: Path, out: Path, rows: int, split: str | None, recipe: Path | None, seed: int) -> None:
+def export(data: Path, out: Path, rows: int, split: str | None, doubtful: bool, recipe: Path | None, seed: int) -> None:
     """Write a sheet with rows of DATA: a run, a data folder, or a file of rows.
 
     Each source and class has its share of the rows.
@@ -32,7 +33,10 @@ def export(data: Path, out: Path, rows: int, split: str | None, recipe: Path | N
         raise UserError(f"{out} must end in .xlsx, so that drop-downs and colours can be kept.")
     opened = open_data(data)
     schema = _schema(opened.schema, recipe, data)
-    found = (placed for placed in opened.rows() if split in (None, placed[0]))
+    listed = _doubtful(opened.folder) if doubtful else None
+    found = (
+        placed for placed in opened.rows() if split in (None, placed[0]) and (listed is None or placed[1].id in listed)
+    )
     drawn = stratified(found, rows, seed, schema)
     if not drawn:
         raise UserError(f"{data} has no rows{f' in {split}' if split else ''} to review.")
@@ -69,6 +73,16 @@ def import_(sheets: tuple[Path, ...], data: Path | None, recipe: Path | None, ou
     opened.manifest.setdefault("output_schema", schema)
     for line in shown(merge(checked, opened, place, files), place):
         click.echo(line)
+
+
+def _doubtful(folder: Path) -> set[str]:
+    from stillroom.data.versions import DOUBTFUL
+    from stillroom.errors import UserError
+    from stillroom.files import read_jsonl
+
+    if not (folder / DOUBTFUL).is_file():
+        raise UserError(f"{folder} has no {DOUBTFUL}: set data.cleaning.label_quality in the recipe and run it again.")
+    return {row["id"] for row in read_jsonl(folder / DOUBTFUL)}
 
 
 def _schema(known: dict[str, Any] | None, recipe: Path | None, data: Path) -> dict[str, Any] | None:

@@ -61,7 +61,7 @@ def statistics(data: DataSet, recipe: Recipe | None) -> dict[str, Any]:
         "looked_at": len(rows),
         "lengths": _lengths(texts, recipe),
         "variety": _variety(texts),
-        "map": _map(nearest, schema),
+        "map": _map(nearest, schema, recipe),
     }
 
 
@@ -129,7 +129,9 @@ def _variety(texts: Sequence[str]) -> dict[str, Any]:
         distinct[str(size)] = round(len(seen) / total, 4) if total else 0.0
     counts: Counter[tuple[str, ...]] = Counter()
     for found in split:
-        counts.update({tuple(found[start : start + RUN]) for start in range(len(found) - RUN + 1)})
+        # Not a set: among runs of one count the first of a text leads, and that must not vary.
+        phrases = (tuple(found[start : start + RUN]) for start in range(len(found) - RUN + 1))
+        counts.update(list(dict.fromkeys(phrases)))
     least = max(3, COMMON * len(texts))
     common = [(" ".join(run), count) for run, count in counts.most_common(200) if count >= least]
     return {"distinct": distinct, "common": _apart(common)[:8], "run": RUN}
@@ -145,17 +147,20 @@ def _apart(common: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
     return [{"words": run, "texts": count} for _, run, count in kept]
 
 
-def _map(rows: Sequence[Row], schema: dict[str, Any] | None) -> dict[str, Any] | None:
+def _map(rows: Sequence[Row], schema: dict[str, Any] | None, recipe: Recipe | None) -> dict[str, Any] | None:
     """Places of the texts in two dimensions, and how many different texts they amount to.
 
-    Words are weighted by TF-IDF; the two axes are the first principal components. The effective number is the Vendi
-    score of the cosine similarities (D. Friedman and A. B. Dieng 2023, arXiv:2210.02410).
+    A recipe that cleans by embeddings gets its map by them; else words are weighted by TF-IDF. The two axes are the
+    first principal components. The effective number is the Vendi score of the cosine similarities (D. Friedman and
+    A. B. Dieng 2023, arXiv:2210.02410).
     """
     import numpy as np
 
     if len(rows) < 3:
         return None
-    table = _weights([row.text for row in rows])
+    by_meaning = recipe is not None and recipe.data.cleaning.semantic is not None
+    texts = [row.text for row in rows]
+    table = _embedded(texts) if by_meaning else _weights(texts)
     similarity = table @ table.T
     values = np.clip(np.linalg.eigvalsh(similarity / len(rows)), 1e-12, None)
     effective = float(np.exp(-(values * np.log(values)).sum()))
@@ -168,6 +173,7 @@ def _map(rows: Sequence[Row], schema: dict[str, Any] | None) -> dict[str, Any] |
     scale = float(np.abs(places).max()) or 1.0
     return {
         "rows": len(rows),
+        "by": "meaning" if by_meaning else "words",
         "effective": round(effective, 1),
         "nearest": round(float(similarity.max(axis=1).mean()), 3),
         "points": [
@@ -180,6 +186,17 @@ def _map(rows: Sequence[Row], schema: dict[str, Any] | None) -> dict[str, Any] |
             for row, (x, y) in zip(rows, places, strict=True)
         ],
     }
+
+
+def _embedded(texts: Sequence[str]) -> "np.ndarray[Any, Any]":
+    from tempfile import TemporaryDirectory
+
+    import numpy as np
+
+    from stillroom.data.clean.semantic import embed
+
+    with TemporaryDirectory() as folder:
+        return np.array(embed(texts, Path(folder) / "vectors"), np.float32)
 
 
 def _weights(texts: Sequence[str]) -> "np.ndarray[Any, Any]":

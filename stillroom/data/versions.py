@@ -20,7 +20,8 @@ from stillroom.recipe.model import Recipe
 
 MANIFEST = "manifest.json"
 REJECTED = "rejected.jsonl"
-BESIDE = (REJECTED, "near_duplicates.jsonl")
+DOUBTFUL = "label_quality.jsonl"
+BESIDE = (REJECTED, DOUBTFUL, "near_duplicates.jsonl")
 """Files of rows that are not the data."""
 REPORT = "data_report.json"
 CARD = "README.md"

@@ -9,7 +9,7 @@ import pytest
 from stillroom.cli.group import run
 from stillroom.data.rows import Row, read_rows, write_rows
 from stillroom.data.versions import open_data, write_manifest
-from stillroom.files import read_json
+from stillroom.files import read_json, write_jsonl
 from stillroom.review.merge import read_label
 from stillroom.review.sample import stratified
 from stillroom.review.sheet import HIDDEN, SHEET, guarded
@@ -218,3 +218,11 @@ def test_labels_as_people_write_them() -> None:
     assert read_label("any words", None) == "any words"
     with pytest.raises(ValueError, match="purple"):
         read_label("purple", SCHEMA)
+
+
+def test_doubtful_labels_alone(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["review", "export", str(data), "-o", str(data.parent / "a.xlsx"), "--doubtful"]) == 2
+    assert "has no label_quality.jsonl: set data.cleaning.label_quality" in capsys.readouterr().err
+    write_jsonl(data / "label_quality.jsonl", [{"id": "r20"}, {"id": "r31"}])
+    sheet = openpyxl.load_workbook(export(data, "a.xlsx", "--doubtful"))[SHEET]
+    assert {line[0].value for line in sheet.iter_rows(min_row=2)} == {"r20", "r31"}
