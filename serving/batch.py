@@ -227,13 +227,13 @@ def _write_csv(path: Path, columns: dict[str, list[Any]]) -> None:
     import csv
     import io
 
-    with whole_file(path) as stream, io.TextIOWrapper(stream, encoding="utf-8", newline="") as text:
+    with whole_file(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         writer = csv.writer(text)
         writer.writerow(columns)
         for row in zip(*columns.values(), strict=True):
             writer.writerow(["" if value is None else _cell(value) for value in row])
-        text.flush()
-        text.detach()
+        text.detach()  # which writes what is left, and leaves the file to be closed by its owner
 
 
 def _write_parquet(path: Path, columns: dict[str, list[Any]]) -> None:

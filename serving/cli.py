@@ -94,7 +94,6 @@ def extract(source: Path, out: Path, model: Path | None, column: str | None, slo
 
     package = open_package(model or find_run(None))
     job = plan(source, out, column, package)
-    package.verify()
     settings = Settings(package.gguf, slots=slots, deadline=BATCH_DEADLINE)
     service = open_service(settings, package, CollectorRegistry(), Tracer())
     try:

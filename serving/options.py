@@ -27,6 +27,7 @@ _OPTIONS = [
     click.option("--max-body-bytes", type=_COUNT, default=4 * 2**20, show_default=True, help="Largest request body."),
     click.option("--api-key-file", type=_PATH, help="File with the clients' keys, one a line; or STILLROOM_API_KEYS."),
     click.option("--admin-key-file", type=_PATH, help="File with admins' keys; or STILLROOM_ADMIN_KEYS."),
+    click.option("--adapter-dir", type=_PATH, help="Folder that /v1/adapters loads from; by default the model's."),
     click.option("--otlp-traces-endpoint", help="Send traces there, such as http://localhost:4318/v1/traces."),
     click.option("--log-prompts", is_flag=True, help="Write what clients send into the log."),
 ]  # fmt: skip

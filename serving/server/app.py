@@ -1,12 +1,13 @@
 """The routes put together on an app, and an OpenAPI document that tells of keys."""
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from kserve.protocol.dataplane import DataPlane
 from prometheus_client import CollectorRegistry
 
-from serving.server import chat, completions, extract, kserve_routes, status
+from serving.server import adapters, chat, completions, embeddings, extract, kserve_routes, status
 from serving.server.errors import install_handlers
 from serving.server.extraction import Extractor
 
@@ -16,7 +17,12 @@ OPENAI_PREFIXES = ("/v1", "/openai/v1")
 
 
 def install(
-    app: FastAPI, extractor: Extractor, plane: DataPlane, registry: CollectorRegistry, log_prompts: bool
+    app: FastAPI,
+    extractor: Extractor,
+    plane: DataPlane,
+    registry: CollectorRegistry,
+    adapter_folder: Path,
+    log_prompts: bool,
 ) -> None:
     """Add all routes and the error handlers to an app."""
     service = extractor.service
@@ -25,6 +31,7 @@ def install(
     for part in (
         chat.router(service, log_prompts),
         completions.router(service, log_prompts),
+        embeddings.router(service),
         status.models_router(service),
     ):
         openai.include_router(part)
@@ -33,6 +40,7 @@ def install(
     for prefix in OPENAI_PREFIXES:
         app.include_router(openai, prefix=prefix)
     app.include_router(extract.router(extractor, log_prompts), prefix="/v1")
+    app.include_router(adapters.router(service, adapter_folder), prefix="/v1")
     app.include_router(status.health_router(service))
     app.include_router(status.metrics_router(registry))
     app.title = TITLE

@@ -1,11 +1,11 @@
 """What the server needs of an engine, and the engine that gives it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from serving.engine.request import Event, Request
 from serving.server.metrics import Gauges
-from stillroom import machine
 from stillroom.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,8 +45,17 @@ class Backend(Protocol):
     def submit(self, request: Request, on_event: Callable[[Event], None]) -> Ticket:
         """Queue a request. Raises Overloaded or InvalidRequest; otherwise its events come, Finished or Failed last."""
 
-    def adapters(self) -> Mapping[str, str]:
+    def embed(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
+        """One vector of length 1 for each text; waits. Raises InvalidRequest for a model that makes none."""
+
+    def adapters(self) -> Mapping[str, Path]:
         """The loaded adapters: name → file."""
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Load a LoRA adapter; waits. Raises UserError where it does not fit the model."""
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget one; requests that use it are finished. Raises InvalidRequest."""
 
     def gauges(self) -> Gauges:
         """The last snapshot; never waits."""
@@ -70,15 +79,35 @@ class EngineBackend:
             self.chat_template = ""
         self.tokenize, self.piece, self.knows = engine.tokenize, engine.piece, engine.knows
         self.compile, self.submit, self.silent_for = engine.compile, engine.submit, engine.silent_for
+        self.embed = engine.embed
+        self._adapters: dict[str, Path] = {}
 
-    def adapters(self) -> Mapping[str, str]:
+    def adapters(self) -> Mapping[str, Path]:
         """The loaded adapters."""
-        return {}
+        return self._adapters
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Load one."""
+        self._engine.load_adapter(name, path)
+        self._adapters = {**self._adapters, name: path}
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget one."""
+        self._adapters = {known: path for known, path in self._adapters.items() if known != name}
+        self._engine.unload_adapter(name)
 
     def gauges(self) -> Gauges:
         """The last snapshot."""
         now = self._engine.stats()
-        return Gauges(now.running, now.waiting, now.kv_cells_used / max(1, now.kv_cells), machine.cpu_threads())
+        return Gauges(
+            running=now.running,
+            waiting=now.waiting,
+            kv_usage=now.kv_cells_used / max(1, now.kv_cells),
+            threads=self._engine.threads,
+            preemptions=now.preemptions,
+            adapters_running=now.adapters_running,
+            adapters_waiting=now.adapters_waiting,
+        )
 
     def close(self) -> None:
         """End."""

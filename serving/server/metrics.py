@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ENGINE = "0"
 OTHER = "other"
+MOST_ADAPTERS = 16
+"""Loaded at once; each takes memory, and is a label."""
 FINISHES = ("stop", "length", "abort", "error")
 REJECTIONS = (
     "queued_requests",
@@ -44,6 +46,7 @@ class Gauges:
     waiting: int
     kv_usage: float
     threads: int
+    preemptions: int = 0
     adapters_running: Sequence[str] = ()
     adapters_waiting: Sequence[str] = ()
 
@@ -51,13 +54,11 @@ class Gauges:
 class Metrics(Collector):
     """The figures of one server.
 
-    model: the served model's name. gauges: the engine's last snapshot, at once. max_adapters: how many may be loaded.
+    model: the served model's name. gauges: the engine's last snapshot, at once.
     """
 
-    def __init__(
-        self, registry: CollectorRegistry, model: str, gauges: Callable[[], Gauges], max_adapters: int
-    ) -> None:
-        self._model, self._gauges, self._max_adapters = model, gauges, max_adapters
+    def __init__(self, registry: CollectorRegistry, model: str, gauges: Callable[[], Gauges]) -> None:
+        self._model, self._gauges = model, gauges
         self._names = {model}
         labels = ("model_name", "engine")
 
@@ -150,13 +151,18 @@ class Metrics(Collector):
             family = GaugeMetricFamily(name, text, labels=labels)
             family.add_metric([self._model, ENGINE], value)
             yield family
+        preempted = CounterMetricFamily(
+            "vllm:num_preemptions", "Answers that made room for others and were begun again.", labels=labels
+        )
+        preempted.add_metric([self._model, ENGINE], now.preemptions)
+        yield preempted
         info = GaugeMetricFamily(
             "vllm:lora_requests_info",
             "Adapters in use; the value is the time of the scrape.",
             labels=["max_lora", "running_lora_adapters", "waiting_lora_adapters"],
         )
         lists = [",".join(sorted(names)) for names in (now.adapters_running, now.adapters_waiting)]
-        info.add_metric([str(self._max_adapters), *lists], time.time())
+        info.add_metric([str(MOST_ADAPTERS), *lists], time.time())
         yield info
 
     def _of(self, model: str) -> tuple[str, str]:

@@ -31,18 +31,18 @@ class Package:
     recipe: Recipe | None
     digests: frozenset[str]
 
-    def verify(self) -> str | None:
-        """Compare the file with its lineage; returns the sha256, None where nothing was recorded.
+    def digest(self) -> str | None:
+        """The sha256 that the file must have, None where nothing was recorded; the engine checks it.
 
-        Raises UserError for a file that is not the one that was measured and released.
+        Raises UserError for a file that is not among several that were recorded.
         """
-        if not self.digests:
-            return None
+        if len(self.digests) < 2:
+            return next(iter(self.digests), None)
         digest = sha256(self.gguf)
         if digest not in self.digests:
             raise UserError(
-                f"{self.gguf} is not the file that its lineage names: its sha256 is {digest}, recorded is "
-                f"{', '.join(sorted(self.digests))}. It was changed or damaged on the way: copy or download it again."
+                f"{self.gguf} is none of the files that its lineage names: its sha256 is {digest}. It was changed or "
+                "damaged on the way, or belongs to another run: copy it again."
             )
         return digest
 

@@ -31,6 +31,7 @@ from serving.server.metrics import Metrics
 from serving.server.package import Package
 from serving.server.template import ChatTemplate
 from serving.server.tracing import Tracer
+from stillroom.errors import UserError
 
 T = TypeVar("T")
 
@@ -95,6 +96,8 @@ class Service:
         except EngineError as error:
             self.metrics.rejected(self.name, "invalid")
             raise self.told(error, self.name) from error
+        except UserError as error:
+            raise bad_request(str(error), code="invalid_value") from error
 
     def room(self, prompt: Sequence[int], most: int | None, model: str) -> int:
         """How many tokens the answer may have. Raises ApiError 400 where prompt and answer do not fit the context."""

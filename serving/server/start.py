@@ -22,7 +22,8 @@ CONTEXT_TOKENS = 4096
 
 @dataclass(frozen=True)
 class Settings:
-    """What may be told to the server; times in seconds. context None: the recipe's, else CONTEXT_TOKENS."""
+    """What may be told to the server; times in seconds. context None: the recipe's, else CONTEXT_TOKENS.
+    adapter_dir None: the model's own folder."""
 
     model: Path
     name: str | None = None
@@ -37,6 +38,7 @@ class Settings:
     max_body_bytes: int = 4 * 2**20
     api_key_file: Path | None = None
     admin_key_file: Path | None = None
+    adapter_dir: Path | None = None
     otlp_traces_endpoint: str | None = None
     log_prompts: bool = False
 
@@ -66,7 +68,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     tracer = tracer_to(settings.otlp_traces_endpoint, package.name)
     bound = bind(settings.host, settings.port)
     configure()
-    package.verify()
+    folder = settings.adapter_dir or package.gguf.parent
     service = open_service(settings, package, REGISTRY, tracer)
     try:
         extractor = Extractor(service, 2 * settings.slots)
@@ -74,7 +76,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
         service.lifecycle.started = True
         serve(
             KServeModel(extractor),
-            lambda app, plane: install(app, extractor, plane, REGISTRY, settings.log_prompts),
+            lambda app, plane: install(app, extractor, plane, REGISTRY, folder, settings.log_prompts),
             keys,
             Limits(settings.max_body_bytes),
             settings.grace,
@@ -94,6 +96,8 @@ def open_service(settings: Settings, package: "Package", registry: "CollectorReg
     from serving.server.lifecycle import Lifecycle
     from serving.server.metrics import Metrics
     from serving.server.service import Service
+    from stillroom.models.cache import cache_folder
+    from stillroom.recipe.prompt import Prompter
 
     context = settings.context or (package.recipe.serve.context_tokens if package.recipe else CONTEXT_TOKENS)
     limits = Limits(
@@ -102,8 +106,12 @@ def open_service(settings: Settings, package: "Package", registry: "CollectorReg
         max_num_queued_reqs=settings.max_num_queued_reqs,
         max_num_queued_tokens=settings.max_num_queued_tokens,
     )
-    backend = EngineBackend(Engine(package.gguf, limits, cells=settings.slots * context))
-    metrics = Metrics(registry, package.name, backend.gauges, max_adapters=0)
+    engine = Engine(package.gguf, limits, sha256=package.digest())
+    if package.recipe is not None:
+        prefix = Prompter(package.recipe, engine.chat_template, engine.bos_token, engine.eos_token).prefix
+        engine.warm(prefix, cache_folder() / "prefixes")
+    backend = EngineBackend(engine)
+    metrics = Metrics(registry, package.name, backend.gauges)
     return Service(package, backend, metrics, Lifecycle(), tracer, settings.deadline)
 
 

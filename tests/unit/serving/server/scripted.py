@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from serving.server.package import Package
 from serving.server.server import DrainingServer, bind
 from serving.server.service import Service
 from serving.server.tracing import Tracer
+from stillroom.errors import UserError
 from stillroom.recipe.load import load_recipe
 
 TEMPLATE = (
@@ -96,7 +97,7 @@ class ScriptedBackend:
         self.requests: list[Request] = []
         self.tickets: list[Ticket] = []
         self.compiled: list[tuple[str, Any]] = []
-        self.loaded: dict[str, str] = {}
+        self.loaded: dict[str, Path] = {}
         self.silence, self.closed = 0.0, False
 
     def tokenize(self, text: str) -> list[int]:
@@ -123,8 +124,19 @@ class ScriptedBackend:
         threading.Thread(target=self.script, args=(request, on_event, ticket.cancelled), daemon=True).start()
         return ticket
 
-    def adapters(self) -> dict[str, str]:
+    def embed(self, texts: Sequence[Sequence[int]]) -> list[list[float]]:
+        return [[0.6, 0.8, 0.0] for _ in texts]
+
+    def adapters(self) -> dict[str, Path]:
         return self.loaded
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        if path.stat().st_size == 0:
+            raise UserError(f"{path.name} is damaged.")
+        self.loaded[name] = path
+
+    def unload_adapter(self, name: str) -> None:
+        del self.loaded[name]
 
     def gauges(self) -> Gauges:
         return Gauges(2, 5, 0.25, 3)
@@ -162,12 +174,12 @@ def live(
     task = load_recipe(folder / "recipe.yaml", sources_must_exist=False) if recipe else None
     backend, lifecycle, registry = ScriptedBackend(script), Lifecycle(), CollectorRegistry()
     package = Package("tiny", folder / "tiny.gguf", task, frozenset())
-    metrics = Metrics(registry, "tiny", backend.gauges, max_adapters=4)
+    metrics = Metrics(registry, "tiny", backend.gauges)
     service = Service(package, backend, metrics, lifecycle, Tracer(), deadline)
     lifecycle.started = True
     app, extractor, models = FastAPI(), Extractor(service, 4), ModelRepository()
     models.update(KServeModel(extractor))
-    install(app, extractor, DataPlane(models), registry, log_prompts=False)
+    install(app, extractor, DataPlane(models), registry, folder, log_prompts=False)
     bound = bind("127.0.0.1", 0)
     port = bound.getsockname()[1]
     guard = Guard(app, lifecycle, Keys(keys), Keys(admin), limits or Limits())

@@ -1,6 +1,8 @@
 """OpenAI's paths: what comes of a body, how it is answered whole and in a stream, and how it is refused."""
 
+import base64
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,7 +292,7 @@ def test_prompts_that_cannot_be_read(server: Live, prompt: Any) -> None:
 
 
 def test_models(server: Live) -> None:
-    server.backend.loaded["fine"] = "fine.gguf"
+    server.backend.loaded["fine"] = Path("fine.gguf")
     for prefix in ("/v1", "/openai/v1"):
         listed = responses.ModelList.model_validate(server.client.get(f"{prefix}/models").json())
         assert listed.models == ["tiny", "fine"] and listed.data[1].root == "tiny"
@@ -321,10 +323,18 @@ def figures(server: Live) -> None:
         'vllm:time_to_first_token_seconds_count{engine="0",model_name="tiny"} 1.0',
         'vllm:inter_token_latency_seconds_count{engine="0",model_name="tiny"} 5.0',
         'stillroom:accepted_tokens_total{engine="0",model_name="tiny"} 1.0',
-        'vllm:lora_requests_info{max_lora="4",running_lora_adapters="",waiting_lora_adapters=""}',
+        'vllm:lora_requests_info{max_lora="16",running_lora_adapters="",waiting_lora_adapters=""}',
     ):
         assert line in text
 
 
 def scrape(server: Live) -> str:
     return server.client.get("/metrics").text
+
+
+def test_embeddings(server: Live) -> None:
+    answer = responses.EmbeddingList.model_validate(server.post("/v1/embeddings", {"input": ["ab", "c"]}).json())
+    assert [one.embedding for one in answer.data] == [[0.6, 0.8, 0.0]] * 2 and answer.usage.prompt_tokens == 3
+    packed = server.post("/v1/embeddings", {"input": [97], "encoding_format": "base64", "dimensions": 1}).json()
+    assert struct.unpack("<f", base64.b64decode(packed["data"][0]["embedding"])) == (1.0,)
+    assert server.post("/v1/embeddings", {"input": "a", "dimensions": 4}).status_code == 400

@@ -210,3 +210,22 @@ def _open(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_adapters_come_and_go(tmp_path: Path) -> None:
+    (tmp_path / "fine.gguf").write_bytes(b"GGUF")
+    (tmp_path / "bad.gguf").touch()
+    with live(tmp_path, saying("Hi"), admin=("chief",)) as server:
+        server.client.headers["Authorization"] = "Bearer chief"
+        made = server.post("/v1/adapters", {"name": "fine", "path": "fine.gguf"})
+        assert made.status_code == 201 and made.json() == {"name": "fine", "path": str(tmp_path / "fine.gguf")}
+        assert server.client.get("/v1/adapters").json()["adapters"] == [made.json()]
+        assert server.post(CHAT, {**HELLO, "model": "fine"}).status_code == 200
+        assert 'vllm:prompt_tokens_total{engine="0",model_name="fine"}' in server.client.get("/metrics").text
+        again = server.post("/v1/adapters", {"name": "fine", "path": "fine.gguf"})
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "name_taken")
+        for path in ("../x.gguf", "/etc/passwd", "none.gguf", "recipe.yaml", "bad.gguf", "a\0.gguf"):
+            assert server.post("/v1/adapters", {"name": "other", "path": path}).status_code == 400
+        assert server.client.delete("/v1/adapters/fine").status_code == 204
+        assert server.client.delete("/v1/adapters/fine").status_code == 404
+        assert server.post(CHAT, {**HELLO, "model": "fine"}).status_code == 404
