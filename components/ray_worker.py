@@ -31,10 +31,12 @@ class RayWorkers(Workers):
                 note = f"loss {metrics['loss']:.3f}, {self.count} workers"
                 self.board.tell.remote(step, int(metrics["of"]), note)
             return
-        best = checkpoint.parent / BEST
+        # Only on its way: transformers would load it as one more adapter of the model.
+        best, carried = checkpoint.parent / BEST, checkpoint / BEST
         if self.first and best.exists():
-            shutil.copytree(best, checkpoint / BEST)
+            shutil.copytree(best, carried)
         train.report({"step": step, **metrics}, train.Checkpoint.from_directory(str(checkpoint)))
+        shutil.rmtree(carried, ignore_errors=True)
         if not self.first:  # the trainer removes old ones where it writes the model, on the first worker
             shutil.rmtree(checkpoint)
 
@@ -48,9 +50,10 @@ class RayWorkers(Workers):
             return
         with checkpoint.as_directory() as folder:
             state = json.loads(Path(folder, "trainer_state.json").read_text())
-            shutil.copytree(folder, checkpoints / f"checkpoint-{state['global_step']}")
-            if Path(folder, BEST).exists():
-                shutil.copytree(Path(folder, BEST), checkpoints / BEST)
+            here = checkpoints / f"checkpoint-{state['global_step']}"
+            shutil.copytree(folder, here)
+        if (here / BEST).exists():
+            (here / BEST).rename(checkpoints / BEST)
 
     def must_save(self) -> bool:
         from ray import train

@@ -1,5 +1,6 @@
 """A driver that a test starts: trains on Ray workers what a job file says, in fp32."""
 
+import atexit
 import faulthandler
 import json
 import os
@@ -21,7 +22,7 @@ def slowly(job: dict[str, Any]) -> None:
 
     class Slow(callbacks.Progress):
         def update(self, done: int, note: str = "") -> None:
-            time.sleep(0.5)
+            time.sleep(float(os.environ["STILLROOM_TEST_PACE"]))
             super().update(done, note)
 
     callbacks.Progress = Slow
@@ -49,14 +50,15 @@ def encode(job: dict[str, Any]) -> None:
     from components import ray_encode, storage
 
     storage.PART_CHARACTERS, ray_encode.ROWS = 3000, 8
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="warning")
+    ray.init("local", num_cpus=2, include_dashboard=False, logging_level="warning")
     place = storage.Storage(job["storage"], "encoded")
     ray_encode.encode_split(Recipe.model_validate(job["recipe"]), place, Path(job["rows"]), "train", 2)
     place.fetch("", Path(job["out"]))
 
 
 def main(job: dict[str, Any]) -> None:
-    if job.get("slow"):
+    if job.get("pace"):
+        os.environ["STILLROOM_TEST_PACE"] = str(job["pace"])
         ray_workers.train_part = slowly
     if "nodes" in job:
         from ray.cluster_utils import Cluster
@@ -64,6 +66,7 @@ def main(job: dict[str, Any]) -> None:
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": job["nodes"][0]})
         nodes = [cluster.add_node(num_cpus=cpus) for cpus in job["nodes"][1:]]
         os.environ["RAY_ADDRESS"] = cluster.address
+        atexit.register(cluster.shutdown)
         if "take_away_after" in job:
             threading.Thread(target=take_away, args=(cluster, nodes[-1], job["take_away_after"]), daemon=True).start()
     if "encode" in job:

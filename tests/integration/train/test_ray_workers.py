@@ -160,7 +160,7 @@ def done(driver: subprocess.Popen[str]) -> str:
 
 def test_a_killed_worker_leaves_no_trace(drive: Drive, job: dict[str, Any], alone: Path, tmp_path: Path) -> None:
     adapter = alone / "sft" / "adapter"
-    driver = drive(part("sft", job, tmp_path, "sft"), part("dpo", job, tmp_path, "dpo", adapter), slow=True)
+    driver = drive(part("sft", job, tmp_path, "sft"), part("dpo", job, tmp_path, "dpo", adapter), pace=0.5)
     wait_for_step(tmp_path, 5, driver)
     ray_workers(driver)[0].kill()
     printed = done(driver)
@@ -175,7 +175,7 @@ def test_a_killed_worker_leaves_no_trace(drive: Drive, job: dict[str, Any], alon
 def test_the_drivers_end_is_no_end(drive: Drive, job: dict[str, Any], alone: Path, bucket: str, tmp_path: Path) -> None:
     """Killed with everything below it, and called again: first with another recipe, then with its own."""
     this = part("sft", job, tmp_path, "sft", storage=bucket)
-    driver = drive(this, slow=True)
+    driver = drive(this, pace=0.5)
     wait_for_step(tmp_path, 5, driver)
     end_all(driver)
     (tmp_path / "progress.jsonl").unlink()
@@ -192,7 +192,7 @@ def test_the_drivers_end_is_no_end(drive: Drive, job: dict[str, Any], alone: Pat
 def test_a_machine_is_taken_away(drive: Drive, job: dict[str, Any], alone: Path, tmp_path: Path) -> None:
     """Announced, so that all save at once and no restart is counted; an elastic training goes on with who is left."""
     options = {"workers": 2, "min_workers": 1, "max_restarts": 0}
-    driver = drive(part("sft", job, tmp_path, "sft", **options), slow=True, nodes=[0, 1, 1], take_away_after=5)
+    driver = drive(part("sft", job, tmp_path, "sft", **options), pace=2, nodes=[0, 1, 1], take_away_after=5)
     done(driver)
     facts = read_json(tmp_path / "sft" / "training.json")
     assert facts["workers"] == 1
