@@ -21,5 +21,5 @@ def prepare(recipe: str, base: str, data: Output[Dataset]) -> None:
         spec = read_recipe(recipe)
         inputs = source_files(spec, Path(base)) | presence(spec)
         taught = ("teacher",) if any(source.kind == "distilled" for source in spec.data.sources) else ()
-        sections = ("output_schema", "data", *taught)
+        sections = ("output_schema", "data", *taught, *(("pretrain",) if spec.pretrain else ()))
         run_step("prepare", out, spec, sections, inputs, lambda to: prepare_data_set(spec, Path(base), to))

@@ -16,6 +16,7 @@ def train_sft(recipe: str, data: Input[Dataset], sft: Output[Model]) -> None:
     with task("train-sft", sft) as out:
         from components.ray_workers import several, train_on_workers
         from stillroom.data.rows import read_rows
+        from stillroom.files import read_jsonl
         from stillroom.models.base import resolve_base_model
         from stillroom.track.step import run_step
         from stillroom.train.sft import train_sft
@@ -28,7 +29,10 @@ def train_sft(recipe: str, data: Input[Dataset], sft: Output[Model]) -> None:
                 splits = {f"{split}.jsonl": rows / f"{split}.jsonl" for split in ("train", "validation")}
                 train_on_workers("train-sft", spec, splits, to)
                 return
-            train_sft(spec, base, read_rows(rows / "train.jsonl"), read_rows(rows / "validation.jsonl"), to)
+            train, validation = (read_rows(rows / f"{split}.jsonl") for split in ("train", "validation"))
+            raw_text = (line["text"] for line in read_jsonl(rows / "pretrain.jsonl")) if spec.pretrain else ()
+            train_sft(spec, base, train, validation, to, raw_text=raw_text)
 
-        sections = ("base_model", "instruction", "output_schema", "sft", "train")
+        read_first = ("pretrain",) if spec.pretrain else ()
+        sections = ("base_model", "instruction", "output_schema", *read_first, "sft", "train")
         run_step("train-sft", out, spec, sections, {"base": base, "data": rows}, build)

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from stillroom.data.clean.unique import Duplicates, without_duplicates
 from stillroom.data.origins import joined_by_origin
 from stillroom.data.pii.names import load
 from stillroom.data.pii.vault import Vault, vault_path
+from stillroom.data.raw_text import write_raw_text
 from stillroom.data.reading import Rejected
 from stillroom.data.report import Tally, data_report
 from stillroom.data.rows import Row, write_rows
@@ -66,6 +68,9 @@ def prepare(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -
         for name, part in splits.items():
             write_rows(out / f"{name}.jsonl", part)
         report = data_report(tally, splits, duplicates.counts, recipe.output_schema)
+        raw_text = write_raw_text(recipe, base, out, chain(splits["validation"], splits["test"]))
+        if raw_text:
+            report["raw_text"] = raw_text
     write_json(out / "data_report.json", report)
     return report
 

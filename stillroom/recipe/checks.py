@@ -21,6 +21,7 @@ _ANSWERS = ("spam", "no_event")
 _MAIL = ("mbox", "maildir", "eml")
 _ONE_LABEL = (*_MAIL, "documents", "web")  # kinds whose `label` is the answer for all that they give
 _TABULAR = ("csv", "jsonl", "parquet")
+_WITH_SOURCES = ("data", "pretrain")
 _TOXICITY_LISTS: Place = ("data", "cleaning", "toxicity", "lists")
 
 
@@ -79,9 +80,10 @@ def absolute_paths(raw: Raw, folder: Path) -> Raw:
     if isinstance(model, str) and model and model not in PACKAGED_MODELS:
         path = _absolute(model, folder)
         raw["base_model"] = str(path) if path.is_dir() else model
-    if isinstance(raw.get("data"), dict) and isinstance(raw["data"].get("sources"), list):
-        sources = [_absolute_source(source, folder) for source in raw["data"]["sources"]]
-        raw["data"] = {**raw["data"], "sources": sources}
+    for section in _WITH_SOURCES:
+        if isinstance(raw.get(section), dict) and isinstance(raw[section].get("sources"), list):
+            sources = [_absolute_source(source, folder) for source in raw[section]["sources"]]
+            raw[section] = {**raw[section], "sources": sources}
     if isinstance(_at(raw, ("data", "cleaning")), dict):
         raw["data"] = {**raw["data"], "cleaning": _absolute_cleaning(raw["data"]["cleaning"], folder)}
     storage = _at(raw, ("train", "storage"))
@@ -200,6 +202,9 @@ def _quantization_aware(raw: Raw) -> Iterator[Finding]:
     if isinstance(dropout, int | float) and dropout > 0:
         message = f"must be 0, not {dropout:g}: train.quantization_aware rounds the whole merged weight; write 0"
         yield Finding(("sft", "lora", "dropout"), message)
+    if _at(raw, ("train", "qlora")) is True:
+        message = "must be false: train.quantization_aware rounds whole weights, and QLoRA holds them in 4 bit"
+        yield Finding(("train", "qlora"), message)
     if _at(raw, ("sft", "lora", "use_dora")) is True:
         message = (
             "must be false: train.quantization_aware rounds a sum of weight and adapter, and DoRA is more than one"
@@ -218,6 +223,9 @@ def _workers(raw: Raw) -> Iterator[Finding]:
         yield Finding(("train", "min_workers"), f"{fewest} is more than train.workers ({workers})")
     if most < workers:
         yield Finding(("train", "max_workers"), f"{most} is less than train.workers ({workers})")
+    if most > 1 and isinstance(raw.get("pretrain"), dict):
+        message = "raw text is read by one worker; remove it, or train it first by a recipe of its own"
+        yield Finding(("pretrain",), message, of_key=True)
     place, zero = ("train", "deepspeed"), train.get("deepspeed")
     if not isinstance(zero, str):
         return
@@ -229,18 +237,21 @@ def _workers(raw: Raw) -> Iterator[Finding]:
     if zero.startswith("zero3") and train.get("quantization_aware") is not None:
         message = "no worker of ZeRO-3 holds a whole weight, and train.quantization_aware rounds whole weights; "
         yield Finding(place, message + "write zero2, or null")
+    if train.get("qlora") is True:
+        yield Finding(place, "ZeRO cannot cut 4-bit weights; remove train.qlora, or write null")
 
 
 def _sources(raw: Raw) -> Iterator[Finding]:
-    for index, source in _each_source(raw):
-        place: Place = ("data", "sources", index, "path")
-        yield from _address(place[:-1], source)
-        kind, path = source.get("kind"), source.get("path")
-        if isinstance(path, str):
-            yield from _source_path(place, kind, path)
-        for number, skipped in enumerate(_list(source.get("skip_ids_in"))):
-            if isinstance(skipped, str) and not Path(skipped).is_file():
-                yield Finding((*place[:-1], "skip_ids_in", number), f"no such file: {skipped}")
+    for section in _WITH_SOURCES:
+        for index, source in _each_source(raw, section):
+            place: Place = (section, "sources", index)
+            yield from _address(place, source)
+            kind, path = source.get("kind"), source.get("path")
+            if isinstance(path, str):
+                yield from _source_path((*place, "path"), kind, path)
+            for number, skipped in enumerate(_list(source.get("skip_ids_in"))):
+                if isinstance(skipped, str) and not Path(skipped).is_file():
+                    yield Finding((*place, "skip_ids_in", number), f"no such file: {skipped}")
 
 
 def _address(place: Place, source: Raw) -> Iterator[Finding]:
@@ -356,8 +367,8 @@ def _gates(raw: Raw) -> Iterator[Finding]:
             yield Finding(("gates", name), message, of_key=True)
 
 
-def _each_source(raw: Raw) -> Iterator[tuple[int, Raw]]:
-    for index, source in enumerate(_list(_mapping(raw.get("data")).get("sources"))):
+def _each_source(raw: Raw, section: str = "data") -> Iterator[tuple[int, Raw]]:
+    for index, source in enumerate(_list(_mapping(raw.get(section)).get("sources"))):
         if isinstance(source, dict):
             yield index, source
 

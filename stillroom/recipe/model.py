@@ -264,6 +264,19 @@ class Sft(Section):
     seed: int = Field(0, description="Seed of the order, the adapter and the dropout.")
 
 
+class Pretrain(Section):
+    """Continued pretraining of the adapter on raw text, before SFT goes on with it."""
+
+    sources: list[Source] = Field(min_length=1, description="Where the documents come from; their labels are not read.")
+    epochs: PositiveFloat = Field(1, description="How often the documents are read; may be a fraction.")
+    batch_size: PositiveInt = Field(8, description="Blocks in one step.")
+    learning_rate: PositiveFloat = Field(2e-4, description="The highest learning rate.")
+    tokens: Annotated[int, Field(ge=8)] = Field(
+        512, description="Tokens of a block; documents follow one another in blocks without padding."
+    )
+    seed: int = Field(0, description="Seed of the order and of the adapter.")
+
+
 class Dpo(Section):
     """Preference training on chosen and rejected answers."""
 
@@ -308,6 +321,9 @@ class Training(Section):
     )
     quantization_aware_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3, description="The last share of the SFT steps that goes through the rounding; 1 is all. DPO always does."
+    )
+    qlora: bool = Field(
+        False, description="Hold the base model in 4 bit (nf4) while the adapter trains: meant for NVIDIA GPUs."
     )
     workers: PositiveInt = Field(1, description="Processes that train together, by Ray Train where it is not 1.")
     min_workers: PositiveInt | None = Field(None, description="Go on with as few when machines are lost; null: all.")
@@ -371,6 +387,7 @@ class Recipe(Section):
     )
     data: Data = Field(description="Where the examples come from and how they are cleaned and split.")
     teacher: Teacher = Field(Teacher(), description="The model that writes and judges data, where it is asked to.")
+    pretrain: Pretrain | None = Field(None, description="Raw text that is read first; null begins with SFT.")
     sft: Sft = Field(Sft(), description="Supervised fine-tuning on the gold answers.")
     dpo: Dpo | None = Field(Dpo(), description="null trains without preferences.")
     train: Training = Field(Training(), description="How both are trained.")

@@ -42,6 +42,7 @@ class Run:
 
     data: Json
     statistics: Json | None
+    pretrain: Training | None
     sft: Training
     dpo: Training | None
     preferences: Json | None
@@ -66,6 +67,7 @@ def read_run(steps: Mapping[str, Path]) -> Run:
     return Run(
         data=read_json(steps["data"] / "data_report.json"),
         statistics=read_json(statistics) if statistics.is_file() else None,
+        pretrain=_training(steps["sft"] / "pretrain") if (steps["sft"] / "pretrain").is_dir() else None,
         sft=_training(steps["sft"]),
         dpo=_training(dpo) if dpo else None,
         preferences=read_json(preferences / "preferences.json") if preferences else None,

@@ -85,10 +85,16 @@ def training(run: Run) -> Json:
         charts.Curve("Validation", _series(run.sft.curves, "validation_loss"), "c2"),
     ]
     result: Json = {
+        "pretrain": run.pretrain and run.pretrain.totals,
         "sft": run.sft.totals,
         "dpo": run.dpo and run.dpo.totals,
         "sft_figure": drawn("sft-loss", lambda name, width: charts.curves(name, width, sft, "Loss during SFT", True)),
     }
+    if run.pretrain:
+        read = [charts.Curve("Training", _series(run.pretrain.curves, "loss"), "c1", noisy=True)]
+        result["pretrain_figure"] = drawn(
+            "pretrain-loss", lambda name, width: charts.curves(name, width, read, "Loss on raw text", True)
+        )
     if run.dpo:
         lines = run.dpo.curves
         apart = [

@@ -91,7 +91,8 @@ def source_files(recipe: Recipe, base: Path) -> dict[str, Path]:
     toxicity = recipe.data.cleaning.toxicity
     lists = toxicity.lists if toxicity else []
     files = {f"word list {path}": base / path for path in lists if (base / path).exists()}
-    for number, source in enumerate(recipe.data.sources):
+    read = recipe.data.sources + (recipe.pretrain.sources if recipe.pretrain else [])
+    for number, source in enumerate(read):
         paths = [*([source.path] if hasattr(source, "path") else []), *getattr(source, "skip_ids_in", [])]
         for path in paths:
             if (base / path).exists():

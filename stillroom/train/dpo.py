@@ -83,7 +83,9 @@ def train_dpo(
         loss_weights=[1.0, options.sft_weight] if options.sft_weight else [1.0],
         precompute_ref_log_probs=True,
     )
-    model = PeftModel.from_pretrained(setup.load_model(base, workers), sft_adapter, is_trainable=True)
+    model = PeftModel.from_pretrained(
+        setup.load_model(base, workers, recipe.train.qlora), sft_adapter, is_trainable=True
+    )
     aware = None
     if recipe.train.quantization_aware:
         aware = QuantizationAware(model, base, recipe.train.quantization_aware)

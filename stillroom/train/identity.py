@@ -21,11 +21,11 @@ FREE = {f"train.{key}" for key in (
 def identity(recipe: Recipe, section: str, samples: Iterable[Any]) -> dict[str, Any]:
     """Every key of the recipe that a training reads, with its value, and the sha256 of its samples.
 
-    section: `sft` or `dpo`. samples: what is trained on, in JSON's types.
+    section: `pretrain`, `sft` or `dpo`. samples: what is trained on, in JSON's types.
     """
     document = recipe.model_dump(mode="json")
     keys: dict[str, Any] = {}
-    for name in ("base_model", "instruction", "output_schema", section, "train"):
+    for name in dict.fromkeys(("base_model", "instruction", "output_schema", "pretrain", section, "train")):
         _flatten(name, document[name], keys)
     digest = hashlib.sha256()
     for sample in samples:

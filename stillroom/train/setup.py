@@ -1,13 +1,16 @@
-"""What SFT and DPO have in common: the model with its adapter, the trainer's arguments, the run with its curves."""
+"""What all stages have in common: the model with its adapter, the trainer's arguments, the run with its curves."""
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillroom.errors import UserError
 from stillroom.files import full_disk_is_the_users, write_json, write_jsonl
 from stillroom.progress import say
-from stillroom.recipe.model import Dpo, Sft
+from stillroom.recipe.model import Dpo, Pretrain, Recipe, Sft
 from stillroom.report.words import duration
 from stillroom.train import zero
 from stillroom.train.identity import refuse_others
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 """Folder beside the adapter that an interrupted training goes on from; removed when training has ended."""
+FACTS = "training.json"
+"""What a training was and cost; written last, so that a folder that has it is whole."""
 
 
 def load_tokenizer(base: Path) -> Any:
@@ -31,21 +36,77 @@ def load_tokenizer(base: Path) -> Any:
     return tokenizer
 
 
-def load_model(base: Path, workers: Workers = ALONE) -> Any:
-    """The base model's weights in the dtype that trains fastest here; adapters over it stay in fp32."""
+def load_model(base: Path, workers: Workers = ALONE, four_bit: bool = False) -> Any:
+    """The base model's weights in the dtype that trains fastest here; adapters over it stay in fp32.
+
+    four_bit: hold its layers as QLoRA does, in bitsandbytes' nf4, with the constants quantised too. Raises UserError
+    where that is asked for and bitsandbytes is not installed.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     from stillroom.train.precision import fastest_dtype, fastest_threads
 
     torch.set_num_threads(max(1, fastest_threads() // workers.here))
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype())
+    options = {"quantization_config": _four_bit(fastest_dtype())} if four_bit else {}
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype(), **options)
     model.config.use_cache = False
     return model
 
 
-def trainer_arguments(section: Sft | Dpo, out: Path, samples: int) -> dict[str, Any]:
-    """Arguments that SFTConfig and DPOConfig share."""
+def _four_bit(compute_dtype: Any) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    from stillroom.train.precision import device
+
+    try:
+        import bitsandbytes  # noqa: F401 (transformers would fail with a message of its own)
+    except ImportError as error:
+        raise UserError(
+            "train.qlora needs bitsandbytes, which is not installed: pip install 'stillroom[gpu]', or write false."
+        ) from error
+    if device() != "cuda":
+        say("train.qlora is slow without an NVIDIA GPU: 4-bit weights are unpacked at each use. It saves memory alone.")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype,
+    )
+
+
+def lora_config(recipe: Recipe) -> Any:
+    """The adapter of the recipe, for PEFT."""
+    from peft import LoraConfig
+
+    options = recipe.sft.lora
+    return LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules=options.target_modules,
+        use_rslora=options.use_rslora,
+        use_dora=options.use_dora,
+        task_type="CAUSAL_LM",
+    )
+
+
+@contextmanager
+def layers_that_exist(recipe: Recipe) -> Iterator[None]:
+    """Raise UserError where PEFT finds none of the layers that the recipe names."""
+    try:
+        yield
+    except ValueError as error:
+        if "not found in the base model" not in str(error):
+            raise
+        raise UserError(
+            f"sft.lora.target_modules: {recipe.sft.lora.target_modules!r} names no layer of {recipe.base_model}. "
+            "Write all-linear, or names such as q_proj and v_proj."
+        ) from error
+
+
+def trainer_arguments(section: Pretrain | Sft | Dpo, out: Path, samples: int) -> dict[str, Any]:
+    """Arguments that the configurations of all stages share."""
     import torch
 
     from stillroom.train.precision import device, fastest_dtype
@@ -207,7 +268,7 @@ def write_training(out: Path, facts: dict[str, Any], curves: list[dict[str, Any]
 
     if workers.first:
         write_jsonl(out / "curves.jsonl", curves)
-        write_json(out / "training.json", facts)
+        write_json(out / FACTS, facts)
     workers.wait()
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return facts

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom.data.rows import Row
 from stillroom.data.split import class_of
-from stillroom.errors import UserError
 from stillroom.recipe.model import Recipe
 from stillroom.recipe.schema import class_fields
 
@@ -27,15 +26,17 @@ def train_sft(
     validation: "list[Row] | EncodedRows",
     out: Path,
     workers: "Workers | None" = None,
+    raw_text: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Train the adapter and write adapter/, curves.jsonl and training.json into `out`.
 
     train, validation: rows, or what was encoded of them. base: folder of a Hugging Face model. workers: by default as
-    the environment says. Goes on from the checkpoints that an interrupted call left in `out`. Raises UserError where
-    nothing can be trained on, the loss is not a number, or the checkpoints are another training's.
+    the environment says. raw_text: what is read first, where the recipe has a pretrain section. Goes on from the
+    checkpoints that an interrupted call left in `out`. Raises UserError where nothing can be trained on, the loss is
+    not a number, or the checkpoints are another training's.
     """
     from datasets import Dataset
-    from peft import LoraConfig
+    from peft import PeftModel
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
 
@@ -47,11 +48,13 @@ def train_sft(
     from stillroom.train.encoded import EncodedRows
     from stillroom.train.identity import identity
     from stillroom.train.portions import Portions
+    from stillroom.train.pretrain import FOLDER, pretrain
     from stillroom.train.quantization_aware import QuantizationAware, at_the_end, first_step
     from stillroom.train.weights import class_weights, collator, token_weights, weighed, weighted
     from stillroom.train.workers import Workers, trainer_arguments
 
     workers = workers or Workers.of_environment()
+    pretraining = pretrain(recipe, base, raw_text, out / FOLDER) if recipe.pretrain else None
     options, tokenizer = recipe.sft, setup.load_tokenizer(base)
     encoder = Encoder(recipe, tokenizer)
     of_train = train.rows() if isinstance(train, EncodedRows) else train
@@ -104,32 +107,22 @@ def train_sft(
         eval_strategy="steps" if held_out else "no",
         eval_steps=max(1, math.ceil(steps / options.validations)),
     )
-    try:
+    model, adapter = setup.load_model(base, workers, recipe.train.qlora), None
+    if recipe.pretrain:
+        model = PeftModel.from_pretrained(model, out / FOLDER / "adapter", is_trainable=True)
+    else:
+        adapter = setup.lora_config(recipe)
+    with setup.layers_that_exist(recipe):
         trainer = BucketedSFTTrainer(
-            model=setup.load_model(base, workers),
+            model=model,
             args=arguments,
             train_dataset=data_set(samples, counts, options.loss == "full"),
             # The validation loss is that of the answers, row by row alike, whatever is trained: so variants compare.
             eval_dataset=data_set(held_out, [1.0] * len(held_out), False) if held_out else None,
             data_collator=collator(tokenizer.pad_token_id),
             processing_class=tokenizer,
-            peft_config=LoraConfig(
-                r=options.lora.rank,
-                lora_alpha=options.lora.alpha,
-                lora_dropout=options.lora.dropout,
-                target_modules=options.lora.target_modules,
-                use_rslora=options.lora.use_rslora,
-                use_dora=options.lora.use_dora,
-                task_type="CAUSAL_LM",
-            ),
+            peft_config=adapter,
         )
-    except ValueError as error:
-        if "not found in the base model" not in str(error):
-            raise
-        raise UserError(
-            f"sft.lora.target_modules: {options.lora.target_modules!r} names no layer of {recipe.base_model}. "
-            "Write all-linear, or names such as q_proj and v_proj."
-        ) from error
     through = None
     if recipe.train.quantization_aware:
         aware = QuantizationAware(trainer.model, base, recipe.train.quantization_aware)
@@ -143,6 +136,8 @@ def train_sft(
     facts = setup.train(trainer, "train-sft", out, ids, of, workers, best if held_out else None)
     if through is not None:
         facts |= {"quantization_aware": recipe.train.quantization_aware, "rounded_from_step": through.begin}
+    if pretraining is not None:
+        facts |= {"pretraining": pretraining}
     facts |= {"loss": options.loss, "class_weights": by_class if options.class_weights != "none" else None}
     facts |= {"cut_samples": sum(s.cut for s in samples), "prefix_tokens": len(encoder.tokens(encoder.prompter.prefix))}
     return setup.write_training(out, facts, _curves(trainer.state.log_history), workers)
