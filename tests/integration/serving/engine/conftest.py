@@ -18,7 +18,7 @@ from serving.engine.scheduler import Limits, Ticket
 from stillroom.export.gguf import convert
 from stillroom.files import sha256
 
-SECONDS = 60
+SECONDS = 180
 
 
 @pytest.fixture(scope="session")
