@@ -14,6 +14,7 @@ def prepare(recipe: str, base: str, data: Output[Dataset]) -> None:
     from stillroom.track.task import read_recipe, source_files, task
 
     with task("prepare", data) as out:
+        from components.ray_data import executor_of
         from stillroom.data.finish import prepare_data_set
         from stillroom.data.spam_assassin import presence
         from stillroom.track.step import run_step
@@ -22,4 +23,11 @@ def prepare(recipe: str, base: str, data: Output[Dataset]) -> None:
         inputs = source_files(spec, Path(base)) | presence(spec)
         taught = ("teacher",) if any(source.kind == "distilled" for source in spec.data.sources) else ()
         sections = ("output_schema", "data", *taught, *(("pretrain",) if spec.pretrain else ()))
-        run_step("prepare", out, spec, sections, inputs, lambda to: prepare_data_set(spec, Path(base), to))
+        run_step(
+            "prepare",
+            out,
+            spec,
+            sections,
+            inputs,
+            lambda to: prepare_data_set(spec, Path(base), to, executor_of(spec, to)),
+        )

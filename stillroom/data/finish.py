@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.data.card import write_card
+from stillroom.data.clean.executor import Executor, local
 from stillroom.data.prepare import prepare
 from stillroom.data.statistics import write_statistics
 from stillroom.data.versions import write_manifest
@@ -13,9 +14,9 @@ from stillroom.track.step import fingerprint
 from stillroom.track.task import source_files
 
 
-def prepare_data_set(recipe: Recipe, base: Path, out: Path) -> dict[str, Any]:
+def prepare_data_set(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -> dict[str, Any]:
     """Prepare the recipe's data and write its manifest; returns the data report. Raises what `prepare` raises."""
-    report = prepare(recipe, base, out)
+    report = prepare(recipe, base, out, executor)
     parents = {Path(path).name: fingerprint(path) for path in source_files(recipe, base).values()}
     for source in report["sources"]:
         # What no file gives (pages, a data base, a generator) is named all the same.

@@ -210,6 +210,9 @@ class Data(Section):
     labelling: Labelling = Field(Labelling(), description="How raw labels become answers.")
     cleaning: Cleaning = Field(Cleaning(), description="What is dropped or cut.")
     split: Split = Field(Split(), description="Shares of the three splits; they add up to 1.")
+    executor: Literal["local", "ray"] = Field(
+        "local", description="Where rows are cleaned: on this machine's cores, or on Ray Data's cluster."
+    )
     mixing: dict[str, Annotated[float, Field(ge=0)]] = Field(
         {},
         description="Weights of the sources in the train split, by the names that the report gives them, such as "

@@ -9,29 +9,19 @@ from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
 
 OTHER_LANGUAGE = "in another language"
-ENOUGH = 2000
+ENOUGH = 500
 """Characters that tell the language as well as the whole text does."""
 
 
 def language(row: Row, wanted: Sequence[str], least: float) -> Row | Rejected:
     """The row with its language in meta, or its rejection where the wanted ones together are too unlikely."""
-    likely = ranked(row.text)
-    probability = sum(share for code, share in likely if code in wanted)
-    best, share = likely[0]
+    likely = _identifier().rank(row.text[:ENOUGH])
+    probability = float(sum(share for code, share in likely if code in wanted))
+    best, share = str(likely[0][0]), float(likely[0][1])
     if probability < least:
         said = f"{best} ({share:.2f}); {', '.join(wanted)} {probability:.2f}, at least {least:g}"
         return Rejected(row, OTHER_LANGUAGE, said, {"value": round(probability, 4), "bound": least})
     return row if "language" in row.meta else replace(row, meta={**row.meta, "language": best})
-
-
-def ranked(text: str) -> list[tuple[str, float]]:
-    """Every known language with its probability, the likeliest first."""
-    return [(str(code), float(share)) for code, share in _identifier().rank(text[:ENOUGH])]
-
-
-def known() -> set[str]:
-    """The codes of the languages that can be told."""
-    return set(map(str, _identifier().labels))
 
 
 @lru_cache(1)

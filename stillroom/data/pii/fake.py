@@ -16,8 +16,13 @@ from stillroom.data.pii.mail_address import DOT, FAKE_ZONE, MIDDLE
 from stillroom.data.pii.names import is_han
 from stillroom.data.pii.phone import canonical, international
 
-_CALLS = ("", "card ", "passport ", "SSN ", "tax IdNr ", "Tel: ", "IP ")
-"""Words before a fake, under none of which it may be found."""
+_CALLS = {
+    "phone": ("Tel: ",),
+    "iban": ("",),
+    "card": ("card ", "Tel: "),
+    "id_number": ("passport ", "SSN ", "tax IdNr ", "Tel: "),
+}
+"""Words before a fake, under none of which it may be found. Other kinds are made of what is never found."""
 _DRAWS = 50
 _SAME_END = 5
 """Digits at the end of a fake telephone number that do not depend on how the number is written."""
@@ -42,7 +47,7 @@ def fake(kind: str, value: str, key: bytes, attempt: int = 0) -> str:
     for number in range(attempt * _DRAWS, (attempt + 1) * _DRAWS):
         named = f"{kind}\n{normal(kind, value)}"
         made = _MAKE[kind](value, _Draw(key, f"{named}\n{number}"), _Draw(key, f"{named}\nend {attempt}"))
-        if kind == "name" or not any(find(call + made) for call in _CALLS):
+        if not any(find(call + made) for call in _CALLS.get(kind, ())):
             break
     return made  # after so many draws any is as good
 

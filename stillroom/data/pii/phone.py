@@ -14,39 +14,44 @@ _CANDIDATE = re.compile(
 _US_SHAPE = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\)[ ]?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}")
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d(?:[ -]?\d{4}){2}")
 # Dates, clock times, amounts, UUIDs, codes with letters and web addresses hold digits too.
-_OTHER_NUMBERS = (
-    re.compile(r"https?://\S+|www\.\S+"),
-    re.compile(r"(?<![A-Za-z0-9])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9])"),
-    re.compile(
-        r"(?<![A-Za-z0-9])(?!(?i:tel|fon|fax|mob|ph|phone|t|m|f|handy|mobil|telefon|cell|wa|whatsapp)[-_/]?\d)"
-        r"[A-Za-z]+[-_/#]?\d[\w/-]*"
-    ),
-    re.compile(r"(?<![\d+])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)(?:[ T]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"),
-    re.compile(r"(?<![\d+])\d{1,2}[-/.][ ]?\d{1,2}[-/.][ ]?(?:\d{4}|\d{2})(?!\d)"),
-    re.compile(r"(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d)"),
-    re.compile(r"(?<![\d+])[0-2]\d[0-5]\d\s?[-–]\s?[0-2]\d[0-5]\d(?![\d-])"),
-    re.compile(r"(?<![\d+])(?:19|20)\d{2}\s?[-–]\s?(?:19|20)\d{2}(?!\d)"),
-    re.compile(r"(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|CNY|RMB))\s?\d[\d.,']*(?:[ ]\d{3})*"),
-    re.compile(r"(?<![\d+])\d[\d.,' ]*\d?\s?(?:[€$£¥%]|(?:USD|EUR|GBP|CHF|CNY|RMB|Euro|Dollar|元|万|块)(?![A-Za-z]))"),
-    re.compile(r"(?<![\d.+])\d{1,3}(?:[.,'’]\d{3}){2,}(?:[.,]\d{1,2})?(?![\d-])"),
-    re.compile(r"(?<![\d.,+])\d+[.,]\d{1,3}(?![\d.,/-])"),
+_OTHER_NUMBERS = re.compile(
+    r"(?:https?://\S+|www\.\S+)"
+    r"|(?:(?<![A-Za-z0-9])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9]))"
+    r"|(?:(?<![A-Za-z0-9])(?!(?i:tel|fon|fax|mob|ph|phone|t|m|f|handy|mobil|telefon|cell|wa|whatsapp)[-_/]?\d)"
+    r"[A-Za-z]+[-_/#]?\d[\w/-]*)"
+    r"|(?:(?<![\d+])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)(?:[ T]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)"
+    r"|(?:(?<![\d+])\d{1,2}[-/.][ ]?\d{1,2}[-/.][ ]?(?:\d{4}|\d{2})(?!\d))"
+    r"|(?:(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d))"
+    r"|(?:(?<![\d+])[0-2]\d[0-5]\d\s?[-–]\s?[0-2]\d[0-5]\d(?![\d-]))"
+    r"|(?:(?<![\d+])(?:19|20)\d{2}\s?[-–]\s?(?:19|20)\d{2}(?!\d))"
+    r"|(?:(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|CNY|RMB))\s?\d[\d.,']*(?:[ ]\d{3})*)"
+    r"|(?:(?<![\d+])\d[\d.,' ]*\d?\s?(?:[€$£¥%]|(?:USD|EUR|GBP|CHF|CNY|RMB|Euro|Dollar|元|万|块)(?![A-Za-z])))"
+    r"|(?:(?<![\d.+])\d{1,3}(?:[.,'’]\d{3}){2,}(?:[.,]\d{1,2})?(?![\d-]))"
+    r"|(?:(?<![\d.,+])\d+[.,]\d{1,3}(?![\d.,/-]))"
 )
 
 
 def find_phone_numbers(text: Text) -> None:
     """Take the telephone numbers of a text. What else holds digits is taken away first, so this comes last."""
-    if not _CANDIDATE.search(text.left):
-        return
-    text.blank_all(_OTHER_NUMBERS)
-    for match in _CANDIDATE.finditer(text.left):
-        found = match[0].rstrip(" ./()-")
-        start = match.start() + len(match[0]) - len(match[0].lstrip())
-        found = found.strip()
-        if found.count("(") > found.count(")"):
-            found = found.rpartition("(")[0].rstrip(" ./-")
-        called = text.is_called(start, "phone")
-        if is_phone(found, called):
-            text.take(start, start + len(found), "phone")
+    end = 0
+    while match := _CANDIDATE.search(text.left, end):
+        # Line by line: no number goes beyond its line, and most lines hold none.
+        start = text.left.rfind("\n", 0, match.start()) + 1
+        end = text.left.find("\n", match.end())
+        end = len(text.left) if end < 0 else end
+        text.blank_all(_OTHER_NUMBERS, start, end)
+        for candidate in _CANDIDATE.finditer(text.left, start, end):
+            _take_phone(text, candidate)
+
+
+def _take_phone(text: Text, match: re.Match[str]) -> None:
+    found = match[0].rstrip(" ./()-")
+    start = match.start() + len(match[0]) - len(match[0].lstrip())
+    found = found.strip()
+    if found.count("(") > found.count(")"):
+        found = found.rpartition("(")[0].rstrip(" ./-")
+    if is_phone(found, text.is_called(start, "phone")):
+        text.take(start, start + len(found), "phone")
 
 
 def is_phone(number: str, called: bool | None) -> bool:

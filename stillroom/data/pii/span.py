@@ -1,7 +1,6 @@
 """What is found in a text, and the words around it that say what it is."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 NEAR = 48
@@ -65,10 +64,10 @@ class Text:
         """Take a part away that is no personal data."""
         self.left = self.left[:start] + BLANK * (end - start) + self.left[end:]
 
-    def blank_all(self, patterns: Iterable[re.Pattern[str]]) -> None:
-        """Take everything away that one of the patterns matches."""
-        for pattern in patterns:
-            self.left = pattern.sub(lambda match: BLANK * len(match[0]), self.left)
+    def blank_all(self, pattern: re.Pattern[str], start: int, end: int) -> None:
+        """Take everything away that the pattern matches between two places."""
+        blanked = pattern.sub(lambda match: BLANK * len(match[0]), self.left[start:end])
+        self.left = self.left[:start] + blanked + self.left[end:]
 
     def is_called(self, start: int, name: str) -> bool | None:
         """Whether the words before `start` call what follows by this name ("phone", "card", …).
