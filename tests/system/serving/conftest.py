@@ -1,18 +1,13 @@
 """Servers as a user starts them, on the packaged model with a small recipe beside it."""
 
-import os
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from server_process import STILLROOM, Process
 
 from stillroom.models.base import packaged_gguf
 
-STILLROOM = str(Path(sys.executable).with_name("stillroom"))
 RECIPE = """\
 name: mails
 instruction: What is this e-mail about?
@@ -36,27 +31,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mails-Q4_1.gguf").symlink_to(packaged_gguf())
     (folder / "recipe.yaml").write_text(RECIPE)
     return folder
-
-
-class Process:
-    """A server that runs; `url` once it listens."""
-
-    def __init__(self, command: list[str], log: Path) -> None:
-        self.log = log
-        with log.open("w") as stream:
-            self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=stream, text=True, env={**os.environ, "NO_PROXY": "*"}
-            )
-        assert self.process.stdout is not None
-        self.banner = self.process.stdout.readline() + self.process.stdout.readline()
-        found = re.search(r"at (http://\S+),", self.banner)
-        assert found, log.read_text()
-        self.url = found[1]
-
-    def stop(self, sig: int = signal.SIGTERM) -> int:
-        """Send a signal; returns the exit status."""
-        self.process.send_signal(sig)
-        return self.process.wait(60)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ pytest.importorskip("kserve", reason="the extra `serve` is not installed")
 
 import httpx
 import openai
-from conftest import STILLROOM, Process
 from pydantic import BaseModel
+from server_process import STILLROOM, Process
 
 BRIEF: Any = {"role": "system", "content": "Be brief."}
 HELLO: Any = [BRIEF, {"role": "user", "content": "Say hello to Ann."}]
