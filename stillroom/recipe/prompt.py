@@ -6,14 +6,17 @@ serving: the same string), so that a served prompt is token for token the traine
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from stillroom.errors import UserError
+from stillroom.recipe.chat_template import ChatTemplate
 from stillroom.recipe.model import Recipe
 
-if TYPE_CHECKING:
-    from jinja2 import Template
+RECIPES: dict[str, Any] = {"day": datetime(2024, 7, 26), "more": {"enable_thinking": False}}
+"""How templates render a recipe's prompts. Some tell the model which day it is: here always this one (the one that
+Llama's template falls back to), for a served prompt is the trained one on any day. And the answer comes at once,
+without a thought before it."""
 
 
 def system_message(recipe: Recipe) -> str:
@@ -61,8 +64,7 @@ class Prompter:
 
     def __init__(self, recipe: Recipe, chat_template: str, bos_token: str = "", eos_token: str = "") -> None:
         self._recipe = recipe
-        self._template = compile_template(chat_template)
-        self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
+        self._template = ChatTemplate(chat_template, bos_token, eos_token)
         mark = "\u241e"  # a character that no template touches, to find where the input text begins
         prompt = self.prompt(mark)
         if prompt.count(mark) != 1:
@@ -73,7 +75,7 @@ class Prompter:
 
     def prompt(self, text: str) -> str:
         """The prompt for one input text, up to where the answer begins."""
-        return self._render(messages(self._recipe, text), add_generation_prompt=True)
+        return self._template.render(messages(self._recipe, text), **RECIPES)
 
     def completion(self, answer: str) -> str:
         """What the model shall write: the answer and the template's end-of-turn mark."""
@@ -81,7 +83,8 @@ class Prompter:
 
     def _find_ending(self, eos_token: str) -> str:
         prompt = self.prompt("text")
-        whole = self._render(messages(self._recipe, "text", "ANSWER"), add_generation_prompt=False)
+        answered = messages(self._recipe, "text", "ANSWER")
+        whole = self._template.render(answered, add_generation_prompt=False, **RECIPES)
         if not whole.startswith(prompt + "ANSWER"):
             raise UserError(
                 "The model's chat template does not put the answer right after the prompt, so the model would be "
@@ -90,33 +93,6 @@ class Prompter:
         # White space after the end-of-turn mark belongs to the next turn: the model has stopped by then.
         ending = whole[len(prompt) + len("ANSWER") :].rstrip()
         return ending or eos_token
-
-    def _render(self, conversation: list[dict[str, str]], add_generation_prompt: bool) -> str:
-        return str(
-            self._template.render(
-                messages=conversation, add_generation_prompt=add_generation_prompt, tools=None, **self._tokens
-            )
-        )
-
-
-@lru_cache(maxsize=16)
-def compile_template(chat_template: str) -> "Template":
-    """A chat template, ready to render, in a sandbox and with the settings that transformers uses."""
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    def tojson(value: Any, indent: int | None = None) -> str:
-        return json.dumps(value, ensure_ascii=False, indent=indent)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = raise_exception
-    return environment.from_string(chat_template)
 
 
 def fit_text(text: str, limit: int, count: Callable[[str], int]) -> str:
