@@ -52,7 +52,7 @@ def ask(text: str | None, file: Path | None, run_folder: Path | None, model: Pat
 
 
 @click.command(short_help="Serve a run's model, or a GGUF file, over HTTP.")
-@click.argument("model", type=click.Path(path_type=Path), metavar="RUN|MODEL.gguf", required=False)
+@click.argument("model", type=click.Path(path_type=Path), metavar="[RUN|MODEL.gguf]", required=False)
 @click.option("--name", help="What clients call the model; by default the recipe's name, else the file's.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
 @click.option("--port", type=int, default=8080, show_default=True, help="0 takes a free one.")
@@ -80,8 +80,9 @@ def serve(model: Path | None, name: str | None, host: str, port: int, **options:
 def extract(source: Path, out: Path, model: Path | None, column: str | None, slots: int) -> None:
     """Answer the texts of FILE (.csv, .jsonl or .parquet) and write them with their answers to another table.
 
-    A row that cannot be answered keeps the reason in the column `error`. Interrupted, even by kill -9, the same command
-    goes on where it stopped.
+    A row that cannot be answered keeps the reason in the column `error`; `truncated` tells of a text that was too long
+    and lost its end. Interrupted, even by kill -9, the same command goes on where it stopped. What the output held
+    before is replaced, once all is answered.
     """
     from prometheus_client import CollectorRegistry
 

@@ -185,6 +185,11 @@ def read_parquet(path: Path, columns: list[str]) -> Iterator[Record]:
                 yield Record(reason="not a value that Python can hold", detail=str(error))
 
 
+def csv_columns(path: Path) -> list[str]:
+    """The names in a CSV file's header; none where it is empty. Raises ValueError for what is no CSV."""
+    return _csv_header(path)[0]
+
+
 def _parquet(path: Path) -> Any:
     import pyarrow.parquet
 
