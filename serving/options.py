@@ -28,6 +28,8 @@ _OPTIONS = [
     click.option("--api-key-file", type=_PATH, help="File with the clients' keys, one a line; or STILLROOM_API_KEYS."),
     click.option("--admin-key-file", type=_PATH, help="File with admins' keys; or STILLROOM_ADMIN_KEYS."),
     click.option("--adapter-dir", type=_PATH, help="Folder that /v1/adapters loads from; by default the model's."),
+    click.option("--allowed-host", metavar="NAME", multiple=True, help="A server for this machine alone, without keys, "
+                 "may also be called by this name, as a proxy here does."),
     click.option("--otlp-traces-endpoint", help="Send traces there, such as http://localhost:4318/v1/traces."),
     click.option("--log-prompts", is_flag=True, help="Write what clients send into the log."),
 ]  # fmt: skip

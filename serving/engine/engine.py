@@ -75,6 +75,10 @@ class Engine:
         """Token ids; marks such as <|im_end|> become their own tokens, nothing is added in front."""
         return self._llama.tokenize(text)
 
+    def tokenize_whole(self, text: str) -> list[int]:
+        """The same with what the vocabulary puts around a text that no template wraps, such as a begin mark."""
+        return self._llama.tokenize(text, whole=True)
+
     def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids; bytes that are not UTF-8 become U+FFFD."""
         return self._llama.detokenize(tokens)

@@ -88,18 +88,27 @@ class Llama:
         token = self.metadata.get(key)
         return "" if token is None else self.piece(int(token), special=True).decode(errors="replace")
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids; marks such as <|im_end|> become their own tokens, nothing is added in front."""
+    def tokenize(self, text: str, whole: bool = False) -> list[int]:
+        """Token ids; marks such as <|im_end|> become their own tokens.
+
+        whole: with what the vocabulary puts around a text that stands for itself (a begin mark, or [CLS] and [SEP]),
+        as the model was trained; a text that brings its begin mark gets no second one.
+        """
         raw = text.encode()
         room = len(raw) + 8
         buffer = (ctypes.c_int32 * room)()
-        count = self._lib.llama_tokenize(self._vocab, raw, len(raw), buffer, room, False, True)
-        return list(buffer[:count])
+        count = self._lib.llama_tokenize(self._vocab, raw, len(raw), buffer, room, whole, True)
+        tokens = list(buffer[:count])
+        begin = self._lib.llama_vocab_bos(self._vocab)
+        return tokens[1:] if whole and tokens[:2] == [begin, begin] else tokens
 
     def piece(self, token: int, special: bool = False) -> bytes:
         """The bytes of one token; a control token has none unless `special`."""
         buffer = ctypes.create_string_buffer(256)
         length = self._lib.llama_token_to_piece(self._vocab, token, buffer, 256, 0, special)
+        if length < 0:  # that many bytes are needed
+            buffer = ctypes.create_string_buffer(-length)
+            length = self._lib.llama_token_to_piece(self._vocab, token, buffer, -length, 0, special)
         return buffer.raw[: max(0, length)]
 
     def detokenize(self, tokens: Sequence[int]) -> str:

@@ -1,5 +1,6 @@
 """/v1/adapters: LoRA adapters that come and go while the server answers; for holders of the admin key."""
 
+import asyncio
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -18,6 +19,7 @@ _DOCUMENTED = {**DOCUMENTED, 403: {"model": responses.ErrorBody, "description": 
 def router(service: Service, folder: Path) -> APIRouter:
     """The routes; adapters are read from below `folder` alone."""
     routes = APIRouter(tags=["Stillroom"])
+    one_at_a_time = asyncio.Lock()  # what is checked here still holds when the engine has done it
 
     @routes.get("/adapters", response_model=responses.AdapterList, responses=_DOCUMENTED)
     async def listed() -> Response:
@@ -29,22 +31,25 @@ def router(service: Service, folder: Path) -> APIRouter:
     )
     async def load(body: AdapterRequest) -> Response:
         """Load an adapter; from then on its name may be sent as `model`."""
-        if body.name in service.models():
-            raise ApiError(409, f"There is a model '{body.name}' already.", param="name", code="name_taken")
-        if len(service.backend.adapters()) >= MOST_ADAPTERS:
-            raise ApiError(409, f"{MOST_ADAPTERS} adapters are loaded already; unload one.", code="too_many_adapters")
         path = _inside(folder, body.path)
-        await service.prepare(service.backend.load_adapter, body.name, path)
-        service.metrics.known(service.backend.adapters())
+        async with one_at_a_time:
+            if body.name in service.models():
+                raise ApiError(409, f"There is a model '{body.name}' already.", param="name", code="name_taken")
+            if len(service.backend.adapters()) >= MOST_ADAPTERS:
+                most = f"{MOST_ADAPTERS} adapters are loaded already; unload one."
+                raise ApiError(409, most, code="too_many_adapters")
+            await service.prepare(service.backend.load_adapter, body.name, path)
+            service.metrics.known(service.backend.adapters())
         return JSONResponse(_told(body.name, path), status_code=201)
 
     @routes.delete("/adapters/{name}", status_code=204, response_class=Response, responses=_DOCUMENTED)
     async def unload(name: str) -> Response:
         """Forget an adapter; requests that use it are still finished."""
-        if name not in service.backend.adapters():
-            raise ApiError(404, f"There is no adapter '{name}'.", param="name", code="model_not_found")
-        await service.prepare(service.backend.unload_adapter, name)
-        service.metrics.known(service.backend.adapters())
+        async with one_at_a_time:
+            if name not in service.backend.adapters():
+                raise ApiError(404, f"There is no adapter '{name}'.", param="name", code="model_not_found")
+            await service.prepare(service.backend.unload_adapter, name)
+            service.metrics.known(service.backend.adapters())
         return Response(status_code=204)
 
     return routes

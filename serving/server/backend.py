@@ -33,6 +33,9 @@ class Backend(Protocol):
     def tokenize(self, text: str) -> list[int]:
         """Token ids; the template's marks become their own tokens."""
 
+    def tokenize_whole(self, text: str) -> list[int]:
+        """The same with what the vocabulary puts around a text that no template wraps, such as a begin mark."""
+
     def piece(self, token: int) -> bytes:
         """The bytes of one token."""
 
@@ -77,7 +80,8 @@ class EngineBackend:
             self.chat_template = engine.chat_template
         except UserError:  # it can still continue texts
             self.chat_template = ""
-        self.tokenize, self.piece, self.knows = engine.tokenize, engine.piece, engine.knows
+        self.tokenize, self.tokenize_whole = engine.tokenize, engine.tokenize_whole
+        self.piece, self.knows = engine.piece, engine.knows
         self.compile, self.submit, self.silent_for = engine.compile, engine.submit, engine.silent_for
         self.embed = engine.embed
         self._adapters: dict[str, Path] = {}

@@ -31,8 +31,7 @@ def router(service: Service, log_prompts: bool) -> APIRouter:
         if log_prompts:
             note(request.scope, prompt=body.prompt)
         plan = await service.prepare(plan_completion, service, body, service.adapter(body.model))
-        echoes = [b"".join(map(service.backend.piece, one.prompt)) if body.echo else b"" for one in plan.requests]
-        reply = _Reply(service, body, [echo.decode(errors="replace") for echo in echoes])
+        reply = _Reply(service, body, _echoes(service, body))
         answers = service.submit(plan.requests, patience(request))
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -41,6 +40,17 @@ def router(service: Service, log_prompts: bool) -> APIRouter:
             return JSONResponse(await reply.whole(answers, request))
 
     return routes
+
+
+def _echoes(service: Service, body: CompletionRequest) -> list[str]:
+    """What each answer begins with: nothing, or its prompt."""
+    given: Any = body.prompt
+    prompts = [given] if isinstance(given, str) or isinstance(given[0], int) else given
+    if not body.echo:
+        return [""] * len(prompts) * (body.n or 1)
+    piece = service.backend.piece
+    texts = [one if isinstance(one, str) else b"".join(map(piece, one)).decode(errors="replace") for one in prompts]
+    return [text for text in texts for _ in range(body.n or 1)]
 
 
 @dataclass

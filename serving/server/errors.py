@@ -85,6 +85,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     message = error.detail
     if error.status_code == 404:
         message = f"There is no {request.method} {request.url.path}."
+        if request.url.path.rstrip("/").endswith("/v1/responses"):  # what newer examples of OpenAI's client begin with
+            message = "The Responses API is not served here. Use /v1/chat/completions (client.chat.completions)."
     elif error.status_code == 405:
         message = f"{request.url.path} does not take {request.method}."
     return ApiError(error.status_code, message, code=code, headers=error.headers).response()
@@ -107,6 +109,9 @@ def validation_fault(faults: Any) -> ApiError:
     if kind == "missing":
         what = f"Missing required parameter: '{param}'." if param else "The body is empty; send a JSON object."
         return bad_request(what, param, "missing_required_parameter")
+    if kind == "none_required":
+        hint = _INSTEAD.get(param or "", "")
+        return bad_request(f"'{param}' is not supported here.{hint}", param, "unsupported_parameter")
     if kind == "extra_forbidden":
         return bad_request(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
     if kind == "model_attributes_type" and param is None:
@@ -116,6 +121,13 @@ def validation_fault(faults: Any) -> ApiError:
     return bad_request(
         f"Invalid '{param}': {message}." if param else f"Invalid request: {message}.", param, "invalid_value"
     )
+
+
+_INSTEAD = {
+    "functions": " Use tools.",
+    "function_call": " Use tool_choice.",
+    "suffix": " The model continues a text; it does not fill gaps.",
+}
 
 
 def _is_member(step: Any) -> bool:

@@ -4,13 +4,15 @@ Plain ASGI, because it must stand before anything reads the body, and must see a
 """
 
 import asyncio
+import ipaddress
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from serving.server.errors import ApiError, overloaded
 from serving.server.keys import Keys
@@ -44,11 +46,41 @@ class Limits:
     body_seconds: float = BODY_SECONDS
 
 
+class Hosts:
+    """The names by which a server for this machine alone is called: its own, and those that it was told of.
+
+    A web page can have its own name resolve to 127.0.0.1 and then talk to a server here as if it were its own
+    (DNS rebinding); the name in the header gives it away.
+    """
+
+    def __init__(self, more: Iterable[str] = ()) -> None:
+        self._more = {name.lower().rstrip(".") for name in more}
+
+    def know(self, header: bytes | None) -> bool:
+        """Whether a Host header has one of the names. Clients without the header are no browsers."""
+        if header is None:
+            return True
+        try:
+            name = (urlsplit(f"//{header.decode('ascii')}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if name == "localhost" or name.endswith(".localhost") or name in self._more:
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: App, lifecycle: Lifecycle, keys: Keys, admin: Keys, limits: Limits) -> None:
+    def __init__(
+        self, app: App, lifecycle: Lifecycle, keys: Keys, admin: Keys, limits: Limits, hosts: Hosts | None = None
+    ) -> None:
+        """hosts: the names by which the server may be called; None: any."""
         self._app, self._lifecycle, self._keys, self._admin, self._limits = app, lifecycle, keys, admin, limits
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -67,7 +99,9 @@ class Guard:
         traceparent.set(headers.get(b"traceparent", b"").decode("latin-1") or None)
         answer, start = _Answer(send, identity, self._lifecycle), time.perf_counter()
         try:
-            if probe:
+            if self._hosts is not None and not self._hosts.know(headers.get(b"host")):
+                await _STRANGE_HOST.response()(scope, receive, answer)
+            elif probe:
                 await self._app(scope, receive, answer)
             else:
                 await self._work(scope, receive, answer, headers)
@@ -130,6 +164,10 @@ class Guard:
         return ApiError(413, f"The body is larger than {most:,} bytes.", code="body_too_large", headers=_CLOSE)
 
 
+_STRANGE_HOST = ApiError(
+    403, "This server answers this machine alone, and not under this name. Start it with --allowed-host NAME, with API "
+    "keys, or with --host for others.", kind="permission_error", code="host_not_allowed",
+)  # fmt: skip
 CLIENT_GONE = 499
 """What the log says where the client went before it was answered, as nginx has it."""
 _CLOSE = {"Connection": "close"}

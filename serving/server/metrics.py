@@ -86,16 +86,27 @@ class Metrics(Collector):
         self._queue = histogram("vllm:request_queue_time_seconds", "In the queue.", _WHOLE)
         self._prefill = histogram("vllm:request_prefill_time_seconds", "From the queue to the first token.", _WHOLE)
         self._decode = histogram("vllm:request_decode_time_seconds", "From the first token to the last.", _WHOLE)
+        self._plain: tuple[Counter | Histogram, ...] = (
+            self._prompt, self._generation, self._queries, self._hits, self._forced, self._drafted, self._accepted,
+            self._failures, self._cancelled, self._truncated, self._ttft, self._itl, self._e2e, self._queue,
+            self._prefill, self._decode,
+        )  # fmt: skip
         self._show(model)
         for reason in REJECTIONS:
             self._rejections.labels(OTHER, ENGINE, reason)
         registry.register(self)
 
     def known(self, names: Iterable[str]) -> None:
-        """The adapters that are loaded now; they are labels of their own, beside the served model."""
-        self._names = {self._model, *names}
-        for name in self._names:
+        """The adapters that are loaded now; they are labels of their own, beside the served model.
+
+        The series of one that was unloaded go, else they would be ever more; what it still answers counts as `other`.
+        """
+        before, self._names = self._names, {self._model, *names}
+        for name in self._names - before:
             self._show(name)
+        for name in before - self._names:
+            for metric in (*self._plain, self._success, self._rejections):
+                metric.remove_by_labels({"model_name": name})
 
     def rejected(self, model: str, reason: str) -> None:
         """A request was refused before the engine took it; `reason` is one of REJECTIONS."""
@@ -171,12 +182,7 @@ class Metrics(Collector):
     def _show(self, model: str) -> None:
         """Let every series stand at zero from the start: a rate misses the event that makes a series appear."""
         of = (model, ENGINE)
-        plain = (
-            self._prompt, self._generation, self._queries, self._hits, self._forced, self._drafted, self._accepted,
-            self._failures, self._cancelled, self._truncated, self._ttft, self._itl, self._e2e, self._queue,
-            self._prefill, self._decode,
-        )  # fmt: skip
-        for metric in plain:
+        for metric in self._plain:
             metric.labels(*of)
         for finish in FINISHES:
             self._success.labels(*of, finish)

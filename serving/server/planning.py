@@ -21,7 +21,7 @@ from serving.server.requests import (
     Tool,
 )
 from serving.server.service import Service
-from stillroom.recipe.prompt import system_message
+from stillroom.recipe.prompt import RECIPES, system_message
 
 DEFAULT_COMPLETION_TOKENS = 16
 GREEDY = 0.0
@@ -43,14 +43,16 @@ def plan_chat(service: Service, body: ChatRequest, adapter: str | None) -> Plan:
     task = recipe if recipe and not body.tools and messages[0].role not in ("system", "developer") else None
     if task is not None:
         messages = [Message(role="system", content=system_message(task)), *messages]
-    prompt = tuple(service.backend.tokenize(service.template.prompt(messages, tools)))
+    how = {"more": body.chat_template_kwargs} if task is None else RECIPES
+    text = service.conversations.prompt(messages, tools, **how)
+    prompt = tuple(service.backend.tokenize(text))
     most = body.max_completion_tokens or body.max_tokens
     if most is None and task is not None:
         most = min(task.serve.max_answer_tokens, max(1, service.backend.context - len(prompt)))
     room = service.room(prompt, most, adapter or service.name)
     if tools:
-        text = calls.grammar(tools, mode, _several(body, mode), _marks_are_tokens(service))
-        constraint = service.backend.compile("lark", text)
+        grammar = calls.grammar(tools, mode, _several(body, mode), _marks_are_tokens(service), _schema(body))
+        constraint = service.backend.compile("lark", grammar)
     elif (
         task is not None and task.output_schema is not None and not body.response_format and not body.structured_outputs
     ):
@@ -80,10 +82,10 @@ def plan_completion(service: Service, body: CompletionRequest, adapter: str | No
 def token_lists(service: Service, given: Any) -> list[tuple[int, ...]]:
     """Prompts or inputs as token ids: one text or list of ids, or several of either. Raises ApiError."""
     several = [given] if isinstance(given, str) or isinstance(given[0], int) else given
-    lists = [tuple(service.backend.tokenize(one) if isinstance(one, str) else one) for one in several]
+    if not all(several):
+        raise bad_request("An empty text cannot be read.", "prompt", "empty")
+    lists = [tuple(service.backend.tokenize_whole(one) if isinstance(one, str) else one) for one in several]
     for tokens in lists:
-        if not tokens:
-            raise bad_request("An empty text cannot be read.", "prompt", "empty")
         unknown = next((token for token in tokens if not service.backend.knows(token)), None)
         if unknown is not None:
             raise bad_request(f"The vocabulary has no token {unknown}.", "prompt", "invalid_value")
@@ -136,6 +138,14 @@ def _constraint(service: Service, wanted: ResponseFormat | None, structured: Str
     if wanted.type == "json_object":
         return compile("json_object", None)
     return compile("json_schema", wanted.json_schema.json_schema or {})
+
+
+def _schema(body: ChatRequest) -> dict[str, Any] | None:
+    """What an answer without calls must follow, as a schema."""
+    wanted = body.response_format
+    if wanted is None or wanted.type == "text":
+        return None
+    return {"type": "object"} if wanted.type == "json_object" else wanted.json_schema.json_schema or {}
 
 
 def _tools(body: ChatRequest) -> tuple[list[Tool], calls.Mode]:

@@ -1,4 +1,7 @@
-"""What clients may ask, as OpenAI defines it. What we cannot do is refused; what has no effect here is taken."""
+"""What clients may ask, as OpenAI defines it. What we cannot do is refused; what has no effect here is taken.
+
+A field of the type None is one that OpenAI knows and that is not done here: null is taken, anything else refused.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -232,7 +235,16 @@ class ChatRequest(SamplingOptions):
     prediction: JsonObject | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
+    prompt_cache_options: JsonObject | None = None
     modalities: list[Literal["text"]] | None = None
+    chat_template_kwargs: JsonObject | None = Field(
+        None, description="Further variables of the model's chat template, such as enable_thinking; vLLM's name."
+    )
+    audio: None = None
+    functions: None = Field(None, description="Use tools.")
+    function_call: None = Field(None, description="Use tool_choice.")
+    moderation: None = None
+    web_search_options: None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "ChatRequest":
@@ -245,6 +257,8 @@ class ChatRequest(SamplingOptions):
         held = self.response_format is not None and self.response_format.type != "text"
         if held and self.structured_outputs is not None:
             raise ValueError("give response_format or structured_outputs, not both")
+        if self.tools and self.tool_choice != "none" and self.structured_outputs is not None:
+            raise ValueError("give tools or structured_outputs, not both; response_format may stand beside tools")
         names = [tool.function.name for tool in self.tools or []]
         if len(set(names)) < len(names):
             raise ValueError("two tools have one name")
@@ -265,12 +279,15 @@ class CompletionRequest(SamplingOptions):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     best_of: Count | None = Field(None, description="Taken where it equals n.")
+    suffix: None = Field(None, description="The model continues a text; it does not fill gaps.")
     user: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "CompletionRequest":
         if self.best_of is not None and self.best_of != (self.n or 1):
             raise ValueError("best_of other than n is not supported")
+        if self.echo and self.logprobs is not None:
+            raise ValueError("logprobs of an echoed prompt are not supported; ask for one of the two")
         if self.stream_options is not None and not self.stream:
             raise ValueError("stream_options needs stream to be true")
         return self

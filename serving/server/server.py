@@ -6,6 +6,7 @@ are whole or the grace is over. Only then does uvicorn close.
 """
 
 import asyncio
+import ipaddress
 import logging
 import signal
 import socket
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from serving.server.connection import Connection
-from serving.server.guard import Guard, Limits
+from serving.server.guard import Guard, Hosts, Limits
 from serving.server.keys import Keys
 from serving.server.service import Service
 from stillroom.errors import UserError
@@ -69,6 +70,11 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def is_local(bound: socket.socket) -> bool:
+    """Whether only this machine can reach it."""
+    return ipaddress.ip_address(bound.getsockname()[0]).is_loopback
+
+
 class DrainingServer(uvicorn.Server):
     """uvicorn that drains before it closes. A second signal ends it at once."""
 
@@ -113,12 +119,13 @@ def serve(
     limits: Limits,
     grace: float,
     bound: socket.socket,
+    hosts: Hosts | None,
     ready: "Callable[[], None]",
 ) -> None:
     """Serve until a signal; returns when all is drained.
 
-    install: adds the routes to KServe's app. keys: those of clients, and those of admins. grace: seconds. ready: called
-    when the port is open.
+    install: adds the routes to KServe's app. keys: those of clients, and those of admins. grace: seconds. hosts: the
+    names by which it may be called, None: any. ready: called when the port is open.
     """
     with _no_arguments():
         from kserve.model_server import ModelServer, app
@@ -132,7 +139,7 @@ def serve(
             super().__init__(*args, **kwargs)
             install(app, self.dataplane)
             self.config = uvicorn.Config(
-                Guard(app, service.lifecycle, *keys, limits),
+                Guard(app, service.lifecycle, *keys, limits, hosts),
                 http=Connection,
                 lifespan="off",
                 ws="none",

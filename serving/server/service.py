@@ -29,7 +29,7 @@ from serving.server.errors import SERVER, ApiError, bad_request, overloaded
 from serving.server.lifecycle import Lifecycle
 from serving.server.metrics import Metrics
 from serving.server.package import Package
-from serving.server.template import ChatTemplate
+from serving.server.template import Conversations
 from serving.server.tracing import Tracer
 from stillroom.errors import UserError
 
@@ -55,7 +55,7 @@ class Service:
     ) -> None:
         self.package, self.backend, self.metrics, self.lifecycle = package, backend, metrics, lifecycle
         self.created = int(time.time())
-        self.template = ChatTemplate(backend.chat_template, backend.bos_token, backend.eos_token)
+        self.conversations = Conversations(backend.chat_template, backend.bos_token, backend.eos_token)
         self.tracer, self._deadline = tracer, deadline
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
 

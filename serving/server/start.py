@@ -39,6 +39,7 @@ class Settings:
     api_key_file: Path | None = None
     admin_key_file: Path | None = None
     adapter_dir: Path | None = None
+    allowed_host: tuple[str, ...] = ()
     otlp_traces_endpoint: str | None = None
     log_prompts: bool = False
 
@@ -55,12 +56,12 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     disable_created_metrics()  # a second series for each, which nobody queries
     from serving.server.app import install
     from serving.server.extraction import Extractor
-    from serving.server.guard import Limits
+    from serving.server.guard import Hosts, Limits
     from serving.server.keys import ADMIN_KEYS, API_KEYS, read_keys
     from serving.server.kserve_model import KServeModel
     from serving.server.logs import configure
     from serving.server.package import open_package
-    from serving.server.server import bind, serve
+    from serving.server.server import bind, is_local, serve
     from serving.server.tracing import tracer_to
 
     keys = read_keys(settings.api_key_file, API_KEYS), read_keys(settings.admin_key_file, ADMIN_KEYS)
@@ -81,6 +82,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
             Limits(settings.max_body_bytes),
             settings.grace,
             bound,
+            Hosts(settings.allowed_host) if is_local(bound) and not keys[0].needed else None,
             lambda: announce(service, settings.host, bound.getsockname()[1], time.monotonic() - start),
         )
     finally:

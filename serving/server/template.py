@@ -1,54 +1,93 @@
 """From a conversation to the prompt: the model's own chat template, with functions where it knows of them."""
 
 import json
-from collections.abc import Sequence
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from serving.server.errors import bad_request
 from serving.server.requests import Message, Tool
-from serving.server.tools import CALL_MARK, describe, written_calls
-from stillroom.recipe.prompt import compile_template
+from serving.server.tools import CALL_MARK, describe, result, written_calls
+from stillroom.errors import UserError
+from stillroom.recipe.chat_template import ChatTemplate
+
+log = logging.getLogger("stillroom.server")
+
+_OUR_CALL = re.compile(CALL_MARK + r'\s*\{\s*"name":\s*"probe",\s*"arguments":\s*\{')
+_PROBE = {"name": "probe", "arguments": {"word": "x"}}
+_PROBE_TOOL = {"type": "function", "function": {"name": "probe", "description": "", "parameters": {"type": "object"}}}
 
 
-class ChatTemplate:
-    """One model's template. `source` is the Jinja text, "" where the model has none."""
+class Conversations:
+    """Prompts of one model. `source` is its template's Jinja text, "" where it has none."""
 
     def __init__(self, source: str, bos_token: str, eos_token: str) -> None:
-        self._template = compile_template(source) if source else None
-        self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
-        # Models trained on another notation of calls than ours are told of the functions in words.
-        self._knows_tools = "tools" in source and CALL_MARK in source
+        self._template: ChatTemplate | None = None
+        self._fault = "This model has no chat template: use /v1/completions."
+        if source:
+            try:
+                self._template = ChatTemplate(source, bos_token, eos_token)
+            except UserError as error:
+                log.warning("%s Only /v1/completions will work.", error)
+                self._fault = f"{error} Use /v1/completions."
+        self._knows_tools = "tools" in source and self._writes_our_calls()
 
-    def prompt(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
-        """The prompt up to where the assistant's answer begins. Raises ApiError for what the template refuses."""
+    def prompt(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Tool] = (),
+        day: datetime | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The prompt up to where the assistant's answer begins.
+
+        day and more: as for the template's `render`. Raises ApiError for what the template refuses.
+        """
         if self._template is None:
-            raise bad_request("This model has no chat template: use /v1/completions.", "messages", "no_chat_template")
+            raise bad_request(self._fault, "messages", "no_chat_template")
         native = self._knows_tools
-        conversation = [_native(message) if native else _plain(message) for message in messages]
+        turns = [_native(message) for message in messages] if native else _plain(messages)
         if tools and not native:
-            conversation = _with_system(conversation, describe(tools))
-        from jinja2 import TemplateError
-
+            turns = _with_system(turns, describe(tools))
+        told = [tool.model_dump(exclude_none=True) for tool in tools] if tools and native else None
         try:
-            return str(
-                self._template.render(
-                    messages=conversation,
-                    tools=[tool.model_dump(exclude_none=True) for tool in tools] if tools and native else None,
-                    add_generation_prompt=True,
-                    **self._tokens,
-                )
-            )
-        except (TemplateError, TypeError, ValueError) as error:
-            raise bad_request(f"The model's chat template refuses this conversation: {error}.", "messages") from error
+            return self._template.render(turns, tools=told, day=day, more=more)
+        except UserError as error:
+            raise bad_request(str(error), "messages", "invalid_value") from error
+
+    def _writes_our_calls(self) -> bool:
+        """Whether the template writes calls as ours are written; a model of another notation is told in words."""
+        called = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": _PROBE}]}
+        turns = [{"role": "user", "content": "x"}, called, {"role": "tool", "content": "found"}]
+        if self._template is None:
+            return False
+        try:
+            text = self._template.render(turns, tools=[_PROBE_TOOL])
+        except UserError:
+            return False
+        return _OUR_CALL.search(text) is not None and "found" in text
 
 
-def _plain(message: Message) -> dict[str, Any]:
-    """A turn of role and text alone, with calls written out as the model is asked to write them."""
-    text = message.text
-    if message.tool_calls:
-        calls = written_calls([(call.function.name, call.function.arguments) for call in message.tool_calls])
-        text = f"{text}\n{calls}" if text else calls
-    return {"role": _role(message), "content": text}
+def _plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Turns that any template takes: calls written out as the model is asked to write them, results told by the user.
+
+    Results that come together, and what the user says to them, are one turn: many templates want turns to alternate.
+    """
+    turns: list[dict[str, Any]] = []
+    for message, before in zip(messages, [None, *messages], strict=False):
+        text = message.text
+        if message.tool_calls:
+            calls = written_calls([(call.function.name, call.function.arguments) for call in message.tool_calls])
+            text = f"{text}\n{calls}" if text else calls
+        if message.role == "tool":
+            text = result(text)
+        if before is not None and before.role == "tool" and message.role in ("tool", "user"):
+            turns[-1]["content"] += f"\n{text}"
+        else:
+            turns.append({"role": "user" if message.role == "tool" else _role(message), "content": text})
+    return turns
 
 
 def _native(message: Message) -> dict[str, Any]:

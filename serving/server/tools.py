@@ -9,7 +9,7 @@ import re
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from serving.server.requests import Tool
 from stillroom.recipe.grammar import GRAMMAR_DEFAULTS
@@ -41,10 +41,18 @@ def written_calls(calls: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def grammar(tools: Sequence[Tool], mode: Mode, several: bool, marks_are_tokens: bool) -> str:
+def result(text: str) -> str:
+    """What a function gave back, as the user tells it to a model whose template has no turn for it."""
+    return f"<tool_response>\n{text}\n</tool_response>"
+
+
+def grammar(
+    tools: Sequence[Tool], mode: Mode, several: bool, marks_are_tokens: bool, schema: dict[str, Any] | None = None
+) -> str:
     """The Lark grammar of an answer: with calls where the model wants them, or of calls alone.
 
     several: more than one call may be made. marks_are_tokens: the vocabulary has each of the marks as one token.
+    schema: what an answer without calls must follow; None is any text.
     """
     rules = [f"call: {' | '.join(f'call_{index}' for index in range(len(tools)))}"]
     for index, tool in enumerate(tools):
@@ -53,6 +61,12 @@ def grammar(tools: Sequence[Tool], mode: Mode, several: bool, marks_are_tokens: 
     if mode == "required":
         more = rf' ("\n" call){{0,{MOST_CALLS - 1}}}' if several else ""
         return "\n".join([f"start: call{more}", *rules])
+    if schema is not None:
+        mark, end = (CALL_MARK, END_MARK) if marks_are_tokens else (json.dumps(CALL_MARK), json.dumps(END_MARK))
+        more = rf' ("\n" marked){{0,{MOST_CALLS - 1}}}' if several else ""
+        held = json.dumps({**schema, "x-guidance": GRAMMAR_DEFAULTS})
+        marked = rf'marked: {mark} "\n" call "\n" {end}'
+        return "\n".join([f"start: marked{more} | answer", f"answer: %json {held}", marked, *rules])
     if marks_are_tokens:
         marked = rf'marked: TEXT {CALL_MARK} "\n" call "\n" {END_MARK}'
     else:

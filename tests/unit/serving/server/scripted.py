@@ -19,7 +19,7 @@ from serving.engine.request import Event, Finished, Logprob, Request, Text, Unsu
 from serving.server.app import install
 from serving.server.connection import Connection
 from serving.server.extraction import Extractor
-from serving.server.guard import Guard, Limits
+from serving.server.guard import Guard, Hosts, Limits
 from serving.server.keys import Keys
 from serving.server.kserve_model import KServeModel
 from serving.server.lifecycle import Lifecycle
@@ -103,6 +103,9 @@ class ScriptedBackend:
     def tokenize(self, text: str) -> list[int]:
         return list(text.encode())
 
+    def tokenize_whole(self, text: str) -> list[int]:
+        return [2, *text.encode()]
+
     def piece(self, token: int) -> bytes:
         return bytes([token])
 
@@ -167,7 +170,7 @@ class Live:
 @contextmanager
 def live(
     folder: Path, script: Script, recipe: bool = False, keys: tuple[str, ...] = (), admin: tuple[str, ...] = (),
-    limits: Limits | None = None, grace: float = 30, deadline: float = 20,
+    limits: Limits | None = None, hosts: Hosts | None = None, grace: float = 30, deadline: float = 20,
 ) -> Iterator[Live]:  # fmt: skip
     """The whole server but for the model and the process: routes, guard, connection, drain."""
     (folder / "recipe.yaml").write_text(RECIPE)
@@ -182,7 +185,7 @@ def live(
     install(app, extractor, DataPlane(models), registry, folder, log_prompts=False)
     bound = bind("127.0.0.1", 0)
     port = bound.getsockname()[1]
-    guard = Guard(app, lifecycle, Keys(keys), Keys(admin), limits or Limits())
+    guard = Guard(app, lifecycle, Keys(keys), Keys(admin), limits or Limits(), hosts)
     config = uvicorn.Config(
         guard, http=Connection, lifespan="off", ws="none", log_config=None, timeout_graceful_shutdown=1
     )

@@ -140,6 +140,8 @@ def test_answers_held_to_something(server: Live, more: dict[str, Any], compiled:
         ),
         ({"messages": [{"role": "user"}]}, 400, "invalid_value", "messages.0"),
         ({"tools": [WEATHER, WEATHER]}, 400, "invalid_value", None),
+        ({"functions": [{"name": "x"}]}, 400, "unsupported_parameter", "functions"),
+        ({"tools": [WEATHER], "structured_outputs": {"regex": "a"}}, 400, "invalid_value", None),
         (
             {"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "x"}}},
             400,
@@ -154,6 +156,27 @@ def test_refusals(server: Live, change: dict[str, Any], status: int, code: str, 
     assert (answer.status_code, error.code, error.param) == (status, code, param)
     assert error.type == "invalid_request_error" and error.message
     assert not server.backend.requests
+
+
+def test_a_schema_beside_tools_holds_the_answers_that_call_nothing(server: Live) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    assert server.post(CHAT, {**HELLO, "tools": [WEATHER], "response_format": wanted}).status_code == 200
+    ((kind, grammar),) = server.backend.compiled
+    assert kind == "lark" and '"integer"' in grammar and "TEXT" not in grammar
+    server.post(CHAT, {**HELLO, "tools": [WEATHER], "response_format": wanted, "tool_choice": "none"})
+    assert server.backend.compiled[1] == ("json_schema", schema)
+
+
+def test_further_variables_of_the_template(server: Live) -> None:
+    server.post(CHAT, {**HELLO, "chat_template_kwargs": {"enable_thinking": False, "messages": []}})
+    assert "".join(map(chr, server.backend.requests[0].prompt)) == "<system>Be brief.<user>Hello<assistant>"
+
+
+def test_what_newer_examples_of_openais_client_begin_with(server: Live) -> None:
+    for prefix in ("/v1", "/openai/v1"):
+        answer = server.post(f"{prefix}/responses", {"model": "tiny", "input": "Hello"})
+        assert answer.status_code == 404 and "client.chat.completions" in answer.json()["error"]["message"]
 
 
 def test_a_body_that_is_no_json(server: Live) -> None:
@@ -270,13 +293,37 @@ def test_the_recipe_holds_where_nobody_says_otherwise(tmp_path: Path) -> None:
 
 
 def test_completions(server: Live) -> None:
-    body = {"prompt": ["ab", "c"], "n": 2, "echo": True, "logprobs": 1, "temperature": 0}
-    answer = responses.Completion.model_validate(server.post("/v1/completions", body).json())
+    body = {"prompt": [[97, 98], [99]], "n": 2, "temperature": 0, "suffix": None, "best_of": 2}
+    answer = responses.Completion.model_validate(server.post("/v1/completions", {**body, "echo": True}).json())
     assert [choice.text for choice in answer.choices] == ["abHi ä!", "abHi ä!", "cHi ä!", "cHi ä!"]
-    told = answer.choices[2].logprobs
-    assert told is not None and told.text_offset[:3] == [1, 2, 3]
     assert answer.usage.prompt_tokens == 3 and answer.usage.completion_tokens == 20
     assert server.backend.requests[0].max_tokens == 16
+    answer = responses.Completion.model_validate(server.post("/v1/completions", {**body, "logprobs": 1}).json())
+    told = answer.choices[2].logprobs
+    assert told is not None and told.text_offset[:3] == [0, 1, 2]
+
+
+def test_a_text_of_its_own_begins_as_the_vocabulary_has_it(server: Live) -> None:
+    """A begin mark, such as Llama's and Gemma's: without it these models write nonsense. Templates bring their own."""
+    assert server.post("/v1/completions", {"prompt": "ab", "echo": True}).json()["choices"][0]["text"] == "abHi ä!"
+    assert server.backend.requests[0].prompt == (2, 97, 98)
+    server.post("/v1/completions", {"prompt": [97]})
+    server.post(CHAT, HELLO)
+    assert [request.prompt[0] for request in server.backend.requests[1:]] == [97, ord("<")]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        ({"suffix": "x"}, "unsupported_parameter", "does not fill gaps"),
+        ({"best_of": 3}, "invalid_value", "best_of other than n"),
+        ({"echo": True, "logprobs": 0}, "invalid_value", "logprobs of an echoed prompt"),
+    ],
+)
+def test_completions_that_are_refused(server: Live, change: dict[str, Any], code: str, told: str) -> None:
+    error = server.post("/v1/completions", {"prompt": "ab", **change}).json()["error"]
+    assert error["code"] == code and told in error["message"]
+    assert not server.backend.requests
 
 
 def test_a_stream_of_completions(server: Live) -> None:
@@ -334,7 +381,7 @@ def scrape(server: Live) -> str:
 
 def test_embeddings(server: Live) -> None:
     answer = responses.EmbeddingList.model_validate(server.post("/v1/embeddings", {"input": ["ab", "c"]}).json())
-    assert [one.embedding for one in answer.data] == [[0.6, 0.8, 0.0]] * 2 and answer.usage.prompt_tokens == 3
+    assert [one.embedding for one in answer.data] == [[0.6, 0.8, 0.0]] * 2 and answer.usage.prompt_tokens == 5
     packed = server.post("/v1/embeddings", {"input": [97], "encoding_format": "base64", "dimensions": 1}).json()
     assert struct.unpack("<f", base64.b64decode(packed["data"][0]["embedding"])) == (1.0,)
     assert server.post("/v1/embeddings", {"input": "a", "dimensions": 4}).status_code == 400

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,8 @@ from scripted import Live, hanging, live, saying, until
 
 from serving.engine.request import EngineStopped, Failed, Finished, Text, Usage
 from serving.server import connection
-from serving.server.guard import Limits
+from serving.server.guard import Hosts, Limits
+from serving.server.server import bind, is_local
 
 CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
@@ -151,6 +153,46 @@ def test_adapters_without_an_admin_key(server: Live) -> None:
     assert answer.status_code == 403 and answer.json()["error"]["code"] == "no_admin_key"
 
 
+def test_a_server_for_this_machine_is_called_by_its_name(tmp_path: Path) -> None:
+    """A web page whose own name resolves to 127.0.0.1 (DNS rebinding) is not let in."""
+    with live(tmp_path, saying("Hi"), hosts=Hosts(["models.example"])) as server:
+        good = (
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:1",
+            "[::1]:8080",
+            "LOCALHOST.",
+            "a.localhost",
+            "Models.Example:80",
+        )
+        for host in good:
+            assert server.post(CHAT, HELLO, Host=host).status_code == 200
+        for host in (
+            "evil.example",
+            "10.0.0.1:8080",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "",
+            "[::",
+            "ä",
+        ):
+            for method, path in (("POST", CHAT), ("GET", "/metrics"), ("GET", "/health")):
+                answer = raw(server, f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+                             "Content-Length: 0\r\n\r\n".encode())  # fmt: skip
+                assert answer.startswith(b"HTTP/1.1 403") and b"--allowed-host" in answer
+        assert raw(server, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200")
+    assert is_local(bind("127.0.0.1", 0)) and not is_local(bind("0.0.0.0", 0))
+
+
+def test_pages_of_others_may_not_ask(server: Live) -> None:
+    """No CORS: a browser's question whether it may send JSON is answered with no."""
+    asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = server.client.options(CHAT, headers=asked)
+    assert answer.status_code == 405 and not any(name.startswith("access-control") for name in answer.headers)
+    plain = server.client.post(CHAT, content=json.dumps(HELLO), headers={"Content-Type": "text/plain"})
+    assert plain.status_code == 400 and not server.backend.requests
+
+
 def test_request_ids(server: Live) -> None:
     assert server.client.get("/health", headers={"X-Request-Id": "a-1.b"}).headers["x-request-id"] == "a-1.b"
     for odd in ("x" * 200, "a b", 'a"b', ""):
@@ -212,6 +254,22 @@ def _open(port: int) -> bool:
     return True
 
 
+def test_one_name_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fine.gguf").write_bytes(b"GGUF")
+    with live(tmp_path, saying("Hi"), admin=("chief",)) as server:
+        load = server.backend.load_adapter
+
+        def slow(name: str, path: Path) -> None:
+            time.sleep(0.2)
+            load(name, path)
+
+        monkeypatch.setattr(server.backend, "load_adapter", slow)
+        headers, body = {"Authorization": "Bearer chief"}, {"name": "fine", "path": "fine.gguf"}
+        with ThreadPoolExecutor(3) as pool:
+            asked = [pool.submit(httpx.post, f"{server.url}/v1/adapters", json=body, headers=headers) for _ in range(3)]
+        assert sorted(one.result().status_code for one in asked) == [201, 409, 409]
+
+
 def test_adapters_come_and_go(tmp_path: Path) -> None:
     (tmp_path / "fine.gguf").write_bytes(b"GGUF")
     (tmp_path / "bad.gguf").touch()
@@ -228,4 +286,6 @@ def test_adapters_come_and_go(tmp_path: Path) -> None:
             assert server.post("/v1/adapters", {"name": "other", "path": path}).status_code == 400
         assert server.client.delete("/v1/adapters/fine").status_code == 204
         assert server.client.delete("/v1/adapters/fine").status_code == 404
+        # A thousand names in turn are not a thousand series for good.
+        assert 'model_name="fine"' not in server.client.get("/metrics").text
         assert server.post(CHAT, {**HELLO, "model": "fine"}).status_code == 404

@@ -75,6 +75,25 @@ def test_free_answers_with_calls(text: str, one: bool, many: bool) -> None:
     assert accepts(text, mode="auto", several=True) == many
 
 
+@pytest.mark.parametrize(
+    ("text", "one", "many"),
+    [
+        ('{"a":1}', True, True),
+        (marked(ROME), True, True),
+        (f"{marked(ROME)}\n{marked(NOW)}", False, True),
+        ("hello", False, False),
+        ("", False, False),
+        (f'{marked(ROME)}\n{{"a":1}}', False, False),
+        ('{"a":"x"}', False, False),
+    ],
+)
+def test_answers_by_a_schema_or_calls(text: str, one: bool, many: bool) -> None:
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/number"}}, "required": ["a"],
+              "additionalProperties": False, "$defs": {"number": {"type": "integer"}}}  # fmt: skip
+    assert accepts(text, mode="auto", several=False, schema=schema) == one
+    assert accepts(text, mode="auto", several=True, schema=schema) == many
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
