@@ -59,6 +59,8 @@ def bind(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        # Two that do not listen yet may share a port as long as both allow it, and would find out after their loads.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         bound.close()
         advice = "Choose another with --port, or stop what listens there." if error.errno == 98 else ""
@@ -84,6 +86,8 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and say so."""
+        for bound in sockets or ():  # what is left of its connections keeps the next server from the port otherwise
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         await super().startup(sockets)
         self._ready()
 
