@@ -38,7 +38,7 @@ def router(service: Service, folder: Path) -> APIRouter:
             if len(service.backend.adapters()) >= MOST_ADAPTERS:
                 most = f"{MOST_ADAPTERS} adapters are loaded already; unload one."
                 raise ApiError(409, most, code="too_many_adapters")
-            await service.prepare(service.backend.load_adapter, body.name, path)
+            await service.prepare(service.backend.load_adapter, body.name, path, slow=True)
             service.metrics.known(service.backend.adapters())
         return JSONResponse(_told(body.name, path), status_code=201)
 
@@ -48,7 +48,7 @@ def router(service: Service, folder: Path) -> APIRouter:
         async with one_at_a_time:
             if name not in service.backend.adapters():
                 raise ApiError(404, f"There is no adapter '{name}'.", param="name", code="model_not_found")
-            await service.prepare(service.backend.unload_adapter, name)
+            await service.prepare(service.backend.unload_adapter, name, slow=True)
             service.metrics.known(service.backend.adapters())
         return Response(status_code=204)
 

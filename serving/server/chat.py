@@ -34,7 +34,7 @@ def router(service: Service, log_prompts: bool) -> APIRouter:
         if log_prompts:
             note(request.scope, prompt=summary_of(body))
         adapter = service.adapter(body.model)
-        plan = await service.prepare(plan_chat, service, body, adapter)
+        plan = await service.prepare(plan_chat, service, body, adapter, slow=body.has_grammar)
         answers = service.submit(plan.requests, patience(request))
         reply = _Reply(service, body.model or service.name, plan)
         if body.stream:

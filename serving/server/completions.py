@@ -30,7 +30,8 @@ def router(service: Service, log_prompts: bool) -> APIRouter:
         """Continue one or several prompts; no chat template and no recipe is applied."""
         if log_prompts:
             note(request.scope, prompt=body.prompt)
-        plan = await service.prepare(plan_completion, service, body, service.adapter(body.model))
+        adapter, slow = service.adapter(body.model), body.structured_outputs is not None
+        plan = await service.prepare(plan_completion, service, body, adapter, slow=slow)
         reply = _Reply(service, body, _echoes(service, body))
         answers = service.submit(plan.requests, patience(request))
         if body.stream:

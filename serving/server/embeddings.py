@@ -26,7 +26,7 @@ def router(service: Service) -> APIRouter:
         """One vector for each input, of length 1."""
         if service.adapter(body.model) is not None:
             raise bad_request("Adapters make no embeddings.", "model", "invalid_value")
-        tokens, vectors = await service.prepare(_embed, service, body)
+        tokens, vectors = await service.prepare(_embed, service, body, slow=True)
         used = sum(map(len, tokens))
         note(request.scope, model=body.model or service.name, prompt_tokens=used)
         data = [

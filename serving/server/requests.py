@@ -246,6 +246,11 @@ class ChatRequest(SamplingOptions):
     moderation: None = None
     web_search_options: None = None
 
+    @property
+    def has_grammar(self) -> bool:
+        """Whether it brings a grammar of its own, which must be compiled."""
+        return bool(self.tools or self.response_format or self.structured_outputs)
+
     @model_validator(mode="after")
     def _consistent(self) -> "ChatRequest":
         if self.top_logprobs is not None and not self.logprobs:

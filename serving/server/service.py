@@ -58,6 +58,7 @@ class Service:
         self.conversations = Conversations(backend.chat_template, backend.bos_token, backend.eos_token)
         self.tracer, self._deadline = tracer, deadline
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
+        self._slow_pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare-slow")
 
     @property
     def name(self) -> str:
@@ -85,11 +86,14 @@ class Service:
         """Whether the decode loop gave a sign of life lately."""
         return self.backend.silent_for() < STALLED_SECONDS
 
-    async def prepare(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run something slow beside the event loop; what it refuses becomes an ApiError."""
-        call = functools.partial(work, *arguments)
+    async def prepare(self, work: Callable[..., T], *arguments: Any, slow: bool = False) -> T:
+        """Run something beside the event loop; what it refuses becomes an ApiError.
+
+        slow: it may take seconds, as a client's own grammar may; then it has threads that no others wait for.
+        """
+        call, pool = functools.partial(work, *arguments), self._slow_pool if slow else self._pool
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+            return await asyncio.get_running_loop().run_in_executor(pool, call)
         except UnsupportedSchema as error:
             self.metrics.rejected(self.name, "unsupported_schema")
             raise bad_request(str(error), "response_format", "unsupported_schema") from error
@@ -133,7 +137,8 @@ class Service:
 
     def close(self) -> None:
         """End the engine and the threads; answers under way fail."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._slow_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         self.backend.close()
 
     def told(self, error: EngineError, model: str) -> ApiError:
