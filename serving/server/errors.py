@@ -41,7 +41,15 @@ class ApiError(Exception):
 
     def response(self) -> JSONResponse:
         """The whole HTTP answer."""
-        return JSONResponse(self.body(), status_code=self.status, headers=self.headers)
+        return _Json(self.body(), status_code=self.status, headers=self.headers)
+
+
+class _Json(JSONResponse):
+    """JSON that can be sent whatever a client's text, which it may quote, holds."""
+
+    def render(self, content: Any) -> bytes:
+        """The body's bytes."""
+        return to_json(content)
 
 
 def bad_request(message: str, param: str | None = None, code: str | None = None) -> ApiError:
@@ -60,6 +68,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(UnicodeEncodeError, _half_a_character)
     app.add_exception_handler(Exception, _internal_error)
 
 
@@ -79,6 +88,11 @@ async def _internal_error(_: Request, error: Exception) -> JSONResponse:
     return wire(error).response()
 
 
+async def _half_a_character(_: Request, __: Exception) -> JSONResponse:
+    """JSON can name halves of surrogate pairs, and nothing behind it can read them."""
+    return bad_request("A text holds half of a surrogate pair, which is no character.", code="invalid_value").response()
+
+
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
@@ -89,6 +103,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
             message = "The Responses API is not served here. Use /v1/chat/completions (client.chat.completions)."
     elif error.status_code == 405:
         message = f"{request.url.path} does not take {request.method}."
+    elif error.status_code == 400:  # FastAPI's, where its parser gives up
+        message, code = "The body is JSON that is nested too deep, or has a number of too many digits.", "bad_json"
     return ApiError(error.status_code, message, code=code, headers=error.headers).response()
 
 
@@ -142,4 +158,8 @@ def _is_member(step: Any) -> bool:
 
 def to_json(value: Any) -> bytes:
     """Compact JSON, as one event of a stream carries it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(value, separators=(",", ":")).encode()
