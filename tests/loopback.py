@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from typing import Any, Self
 
 @dataclass
 class Answer:
-    """What the server sends. `cut` leaves that many bytes of the body out; `slow` seconds pass before each half."""
+    """What the server sends. `cut` leaves that many bytes of the body out; `slow` seconds pass before each half. With
+    `reset` the connection breaks off before anything is sent; `endless` sends the body again and again."""
 
     body: Any = ""
     status: int = 200
@@ -20,6 +22,8 @@ class Answer:
     cut: int = 0
     slow: float = 0.0
     chunked: bool = False
+    reset: bool = False
+    endless: bool = False
 
 
 def said(text: Any, prompt: int = 10, completion: int = 5, finish: str = "stop") -> Answer:
@@ -105,6 +109,12 @@ class Loopback:
         return self.reply(asked)
 
     def _send(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        if answer.reset:
+            # Closing with this option set sends RST instead of an orderly end.
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.close_connection = True
+            handler.connection.close()
+            return
         raw = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         handler.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -116,6 +126,8 @@ class Loopback:
             time.sleep(answer.slow)
             handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part) if answer.chunked else part)
             handler.wfile.flush()
+        while answer.endless:
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
         if answer.cut:
             handler.close_connection = True
             handler.connection.shutdown(socket.SHUT_RDWR)

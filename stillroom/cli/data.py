@@ -35,8 +35,9 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Where the page goes; by default beside the data.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="The recipe, for lengths in tokens of its model.")
+@click.option("--against", type=click.Path(path_type=Path), help="Another data set, to be shown beside it.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
-def report(folder: Path, out: Path | None, recipe: Path | None, open_it: bool) -> None:
+def report(folder: Path, out: Path | None, recipe: Path | None, against: Path | None, open_it: bool) -> None:
     """Write a page about the data set in FOLDER (a run, a data folder, or a file of rows) and print where it lies."""
     from stillroom.recipe.load import load_recipe
     from stillroom.report.data_page import write_data_report
@@ -44,7 +45,7 @@ def report(folder: Path, out: Path | None, recipe: Path | None, open_it: bool) -
     if recipe is None and (folder / "recipe.yaml").is_file():
         recipe = folder / "recipe.yaml"
     loaded = load_recipe(recipe, sources_must_exist=False) if recipe else None
-    page = write_data_report(folder, loaded, out)
+    page = write_data_report(folder, loaded, out, against)
     click.echo(page)
     if open_it:
         click.launch(str(page))

@@ -20,7 +20,24 @@ LARGEST_ARRAY = 500 * 10**6
 """Bytes of a JSON array, which is read whole; JSON Lines may be of any size."""
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant"}
 _ROLES |= {"bard": "assistant", "bing": "assistant", "model": "assistant", "system": "system", "developer": "system"}
-_TOOLS = ("tool", "function", "function_call", "observation")
+_ROLES |= {"prompter": "user", "ai": "assistant", "bot": "assistant", "chatbot": "assistant"}
+_TOOLS = (
+    "tool",
+    "tools",
+    "function",
+    "function_call",
+    "tool_call",
+    "function_response",
+    "tool_response",
+    "observation",
+)
+
+_KEYS = {
+    "sharegpt": ("conversations", "conversation", "items"),
+    "openai": ("messages", "mapping"),
+    "alpaca": ("instruction",),
+}
+"""The keys by which a record's format is known."""
 
 Turn = tuple[str, str]
 
@@ -127,8 +144,8 @@ class ChatReader:
 
 def formats_of(record: dict[str, Any]) -> list[str]:
     """Which formats the keys of a record fit."""
-    wanted = {"sharegpt": ("conversations", "conversation"), "openai": ("messages",), "alpaca": ("instruction",)}
-    return [name for name, keys in wanted.items() if any(key in record for key in keys)]
+    pair = "prompt" in record and "completion" in record
+    return [name for name, keys in _KEYS.items() if any(key in record for key in keys) or (pair and name == "openai")]
 
 
 def turns_of(record: dict[str, Any], format: str = "auto") -> list[Turn]:
@@ -136,15 +153,53 @@ def turns_of(record: dict[str, Any], format: str = "auto") -> list[Turn]:
     name = format if format != "auto" else next(iter(formats_of(record)), "")
     if not name or name not in formats_of(record):
         raise ConversationError("not a conversation", f"its keys are {', '.join(record) or 'none'}")
-    if name == "alpaca":
-        instruction, given, answer = (record.get(key) or "" for key in ("instruction", "input", "output"))
-        if not all(isinstance(part, str) for part in (instruction, given, answer)):
-            raise ConversationError("not a conversation", "instruction, input and output must be texts")
-        return [("user", "\n\n".join(part for part in (instruction, given) if part)), ("assistant", answer)]
-    listed = record.get("messages") if name == "openai" else record.get("conversations", record.get("conversation"))
+    listed = _alpaca(record) if name == "alpaca" else _openai(record) if name == "openai" else _first(record, name)
     if not isinstance(listed, list) or not all(isinstance(turn, dict) for turn in listed):
         raise ConversationError("not a conversation", "its turns must be a list of objects")
     return [turn for message in listed for turn in _turn(message)]
+
+
+def _first(record: dict[str, Any], format: str) -> Any:
+    return next(record[key] for key in _KEYS[format] if key in record)
+
+
+def _alpaca(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Alpaca's keys, and those that others give to the same: earlier pairs as `history`, a system message."""
+    given = record.get("input", record.get("context")) or ""
+    answer = record.get("output", record.get("response")) or ""
+    instruction, system, history = record.get("instruction") or "", record.get("system") or "", record.get("history")
+    pairs = history if isinstance(history, list) else []
+    if not all(isinstance(part, str) for part in (instruction, given, answer, system)) or not all(
+        isinstance(pair, list) and len(pair) == 2 for pair in pairs
+    ):
+        raise ConversationError("not a conversation", "instruction, input and output must be texts")
+    said = [(role, text) for pair in pairs for role, text in zip(("user", "assistant"), pair, strict=True)]
+    asked = "\n\n".join(part for part in (instruction, given) if part)
+    turns = [*([("system", system)] if system else []), *said, ("user", asked), ("assistant", answer)]
+    return [{"role": role, "content": text} for role, text in turns]
+
+
+def _openai(record: dict[str, Any]) -> Any:
+    """Messages, a prompt with its completion, or a conversation as ChatGPT exports it: a tree of all attempts."""
+    if "messages" in record:
+        return record["messages"]
+    if "mapping" not in record:
+        prompt, completion = record["prompt"], record["completion"]
+        if isinstance(prompt, list) and isinstance(completion, list):
+            return [*prompt, *completion]
+        return [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+    nodes, place = record["mapping"], record.get("current_node")
+    path: list[dict[str, Any]] = []
+    while isinstance(nodes, dict) and isinstance(node := nodes.get(place), dict) and len(path) <= len(nodes):
+        path.insert(0, node.get("message") or {})
+        place = node.get("parent")
+    shown = []
+    for message in path:
+        content, author = message.get("content") or {}, message.get("author") or {}
+        parts = [part for part in content.get("parts") or [] if part != ""]
+        if parts:  # the root and the settings say nothing
+            shown.append({"role": author.get("role"), "content": parts})
+    return shown
 
 
 def exchange(turns: list[Turn], which: str = "last") -> tuple[str, str, str]:
@@ -174,7 +229,7 @@ def _turn(message: dict[str, Any]) -> Iterator[Turn]:
         raise ConversationError("a tool is used", "its call or answer is no text that this task could learn")
     if role not in _ROLES:
         raise ConversationError("an unknown speaker", role or "a turn without role")
-    content = message.get("content", message.get("value"))
+    content = next((message[key] for key in ("content", "value", "text") if key in message), None)
     if isinstance(content, list):
         parts = [part.get("text") if isinstance(part, dict) else part for part in content]
         if not all(isinstance(part, str) for part in parts):

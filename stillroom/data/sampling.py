@@ -13,7 +13,6 @@ from typing import TypeVar
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
 from stillroom.errors import UserError
-from stillroom.files import read_jsonl
 
 T = TypeVar("T")
 
@@ -44,28 +43,48 @@ def draw_rows(
     yield from (item for _, item in sorted(drawn, key=lambda pair: pair[0]))
 
 
-def earlier_ids(base: Path, paths: Iterable[str]) -> set[str]:
-    """The ids that earlier sample files hold. Raises UserError where one cannot be read."""
-    ids: set[str] = set()
-    for path in paths:
-        try:
-            ids.update(str(row["id"]) for row in read_jsonl(base / path))
-        except OSError as error:
-            raise UserError(f"No such file: {base / path}") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f'{base / path} is not an earlier sample: every line must be JSON with an "id".') from error
-    return ids
+def earlier_ids(base: Path, paths: Iterable[str], id: str | None = None) -> set[str]:
+    """The ids that earlier sample files (JSONL, CSV, Parquet) hold in their column `id`, or else the one that is named.
+
+    Raises UserError where one cannot be read or has no such column.
+    """
+    return {found for path in paths for found in _ids_of(base / path, id)}
 
 
-def faults_of(base: Path, paths: Iterable[str]) -> list[str]:
+def faults_of(base: Path, paths: Iterable[str], id: str | None = None) -> list[str]:
     """What is wrong with the earlier sample files, one sentence each."""
     faults = []
     for path in paths:
         try:
-            earlier_ids(base, [path])
+            earlier_ids(base, [path], id)
         except UserError as error:
             faults.append(str(error))
     return faults
+
+
+def _ids_of(path: Path, id: str | None) -> Iterator[str]:
+    from stillroom.data.tabular import read_csv, read_jsonl, read_parquet
+
+    if not path.is_file():
+        raise UserError(f"No such file: {path}")
+    names = [name for name in (id, "id") if name is not None]
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".parquet":
+            import pyarrow.parquet
+
+            held = pyarrow.parquet.ParquetFile(path).schema_arrow.names
+            records = read_parquet(path, [name for name in names if name in held])
+        else:
+            records = read_csv(path) if suffix in (".csv", ".tsv") else read_jsonl(path)
+        for record in records:
+            found = next((record.values[name] for name in names if name in record.values), None)
+            if record.reason or found is None:
+                raise ValueError(record.reason or "a row without an id")
+            yield str(found)
+    except (OSError, ValueError) as error:
+        wanted = " or ".join(f'"{name}"' for name in dict.fromkeys(names))
+        raise UserError(f"{path} is not an earlier sample: every row must have a column {wanted} ({error}).") from error
 
 
 def _id(item: Row | Rejected) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
@@ -19,10 +21,15 @@ from stillroom.recipe.model import SqlSource
 
 AT_A_TIME = 1000
 """Rows in memory at a time, where the driver can stream."""
+_READS = re.compile(
+    r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table|show|explain|from)\b", re.IGNORECASE | re.DOTALL
+)
+"""How a query begins that asks and does not tell. Some data bases cannot take back a DROP or CREATE."""
 
 
 class SqlReader:
-    """Reads one SqlSource in a transaction that is always rolled back, so that a query can change nothing."""
+    """Reads one SqlSource in a transaction that is rolled back, and read-only where the data base knows of that: a
+    query can change nothing."""
 
     def __init__(self, source: SqlSource, base: Path, name: str, seed: int) -> None:
         self.source, self.base, self.name, self.seed = source, base, name, seed
@@ -30,7 +37,7 @@ class SqlReader:
 
     def faults(self) -> list[str]:
         """A variable that is not set, a data base that does not answer, a query that fails, columns that it lacks."""
-        found = faults_of(self.base, self.source.skip_ids_in)
+        found = faults_of(self.base, self.source.skip_ids_in, self.source.id)
         try:
             with self._result() as result:
                 columns = list(result.keys())
@@ -49,7 +56,7 @@ class SqlReader:
 
     def rows(self) -> Iterator[Row | Rejected]:
         """The rows of the sample. Without `sample` they are not held in memory."""
-        skip = earlier_ids(self.base, self.source.skip_ids_in)
+        skip = earlier_ids(self.base, self.source.skip_ids_in, self.source.id)
         yield from draw_rows(self._all(), self.source.sample, self.seed, skip)
 
     def _all(self) -> Iterator[Row | Rejected]:
@@ -88,7 +95,11 @@ class SqlReader:
             url = sqlalchemy.make_url(address)
         except sqlalchemy.exc.ArgumentError as error:
             raise UserError(f"{variable} does not hold an SQLAlchemy URL such as sqlite:///rows.db") from error
-        secrets = [secret for secret in (address, url.password) if secret]
+        secrets = _secrets(address, url)
+        if not _READS.match(self.source.query):
+            raise UserError(f"The query of {self.name} gives no rows; write a SELECT. Nothing was run.")
+        if (file := _sqlite_file(url)) is not None and not file.is_file():
+            raise UserError(f"{variable}: no such file: {file}")
         try:
             engine = sqlalchemy.create_engine(url)
         except (sqlalchemy.exc.ArgumentError, ImportError) as error:
@@ -96,6 +107,10 @@ class SqlReader:
             raise UserError(f"{variable}: no driver for {url.drivername} is installed ({said}).") from error
         try:
             with engine.connect() as connection:
+                if url.get_backend_name() == "postgresql":
+                    connection = connection.execution_options(postgresql_readonly=True)
+                elif url.get_backend_name() == "sqlite":
+                    connection.exec_driver_sql("PRAGMA query_only = ON")
                 streamed = connection.execution_options(yield_per=AT_A_TIME)
                 result = streamed.execute(sqlalchemy.text(self.source.query))
                 if not result.returns_rows:
@@ -104,10 +119,25 @@ class SqlReader:
                 connection.rollback()
         except sqlalchemy.exc.SQLAlchemyError as error:
             said = _without(secrets, getattr(error, "orig", None) or error)
-            shown = url.render_as_string(hide_password=True)
+            shown = url.set(query={}).render_as_string(hide_password=True)  # options may hold keys
             raise UserError(f"{variable} ({shown}): {said}") from error
         finally:
             engine.dispose()
+
+
+def _sqlite_file(url: Any) -> Path | None:
+    """The file of an SQLite data base, which SQLite would make where it is missing; None for any other."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def _secrets(address: str, url: Any) -> list[str]:
+    """What no message may repeat: the address, its password as it is written and read, and its options."""
+    options = [value for values in url.query.values() for value in ([values] if isinstance(values, str) else values)]
+    known = [address, *([url.password] if url.password else []), *(value for value in options if len(value) > 5)]
+    return [form for one in known for form in dict.fromkeys((one, quote(one, safe=""), quote_plus(one)))]
 
 
 def _plain(value: Any) -> Any:

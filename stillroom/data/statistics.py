@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 STATISTICS = "statistics.json"
 MOST_ROWS = 10_000
 MOST_ON_MAP = 800
+MOST_READ = 1_000
+"""Rows whose language and personal data are looked for: both look at every word."""
+SURE = 0.6
+"""Probability from which a language is named."""
+UNSURE = "not certain"
 DIMENSIONS = 4096
 """Words are hashed to so many columns for the map; two that share one make texts look a little more alike."""
 BINS = 24
@@ -55,14 +60,28 @@ def statistics(data: DataSet, recipe: Recipe | None) -> dict[str, Any]:
     drawn = heapq.nsmallest(MOST_ROWS, counted(), key=lambda item: item[:2])
     rows = [row for _, _, _, row in sorted(drawn, key=lambda item: item[1])]
     nearest = [row for _, _, _, row in drawn[:MOST_ON_MAP]]
+    read = [row for _, _, _, row in drawn[:MOST_READ]]
     texts = [row.text for row in rows]
     return {
         "rows": total,
         "looked_at": len(rows),
         "lengths": _lengths(texts, recipe),
         "variety": _variety(texts),
-        "map": _map(nearest, schema, recipe),
+        "read": len(read),
+        "languages": _languages(read),
+        "personal": _personal(read),
+        "map": _map([row.text for row in nearest], [class_of(row, schema) for row in nearest], nearest, recipe),
     }
+
+
+def shared_map(a: DataSet, b: DataSet) -> dict[str, Any] | None:
+    """One map of two data sets, by their words; the class of a point is "A" or "B". Half of the texts are of each."""
+    rows, names = list[Row](), list[str]()
+    for name, data in (("A", a), ("B", b)):
+        of_one = heapq.nsmallest(MOST_ON_MAP // 2, (row for _, row in data.rows()), key=lambda row: rank(0, row.id))
+        rows += of_one
+        names += [name] * len(of_one)
+    return _map([row.text for row in rows], names, rows, None)
 
 
 def token_counter(base_model: str | None) -> tuple[Count, str]:
@@ -147,7 +166,29 @@ def _apart(common: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
     return [{"words": run, "texts": count} for _, run, count in kept]
 
 
-def _map(rows: Sequence[Row], schema: dict[str, Any] | None, recipe: Recipe | None) -> dict[str, Any] | None:
+def _languages(rows: Sequence[Row]) -> dict[str, int]:
+    """How many texts are in which language, the commonest first: as their rows say, else as it seems."""
+    from stillroom.data.clean.language import likeliest
+
+    counts: Counter[str] = Counter()
+    for row in rows:
+        stated = row.meta.get("language")
+        code, probability = (str(stated), 1.0) if stated else likeliest(row.text)
+        counts[code if probability >= SURE else UNSURE] += 1
+    return dict(counts.most_common())
+
+
+def _personal(rows: Sequence[Row]) -> dict[str, int]:
+    """In how many texts which kind of personal data stands, as far as rules find it; names are not looked for."""
+    from stillroom.data.pii.detect import KINDS, find
+
+    kinds = [kind for kind in KINDS if kind != "name"]
+    return dict(Counter(kind for row in rows for kind in {span.kind for span in find(row.text, kinds)}).most_common())
+
+
+def _map(
+    texts: Sequence[str], classes: Sequence[str], rows: Sequence[Row], recipe: Recipe | None
+) -> dict[str, Any] | None:
     """Places of the texts in two dimensions, and how many different texts they amount to.
 
     A recipe that cleans by embeddings gets its map by them; else words are weighted by TF-IDF. The two axes are the
@@ -159,7 +200,6 @@ def _map(rows: Sequence[Row], schema: dict[str, Any] | None, recipe: Recipe | No
     if len(rows) < 3:
         return None
     by_meaning = recipe is not None and recipe.data.cleaning.semantic is not None
-    texts = [row.text for row in rows]
     table = _embedded(texts) if by_meaning else _weights(texts)
     similarity = table @ table.T
     values = np.clip(np.linalg.eigvalsh(similarity / len(rows)), 1e-12, None)
@@ -180,10 +220,10 @@ def _map(rows: Sequence[Row], schema: dict[str, Any] | None, recipe: Recipe | No
             {
                 "x": round(float(x) / scale, 3),
                 "y": round(float(y) / scale, 3),
-                "class": class_of(row, schema),
+                "class": name,
                 "id": row.id,
             }
-            for row, (x, y) in zip(rows, places, strict=True)
+            for row, name, (x, y) in zip(rows, classes, places, strict=True)
         ],
     }
 

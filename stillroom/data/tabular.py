@@ -35,7 +35,7 @@ class TabularReader:
 
     def faults(self) -> list[str]:
         """What is wrong with the file, its columns (missing or twice there) and the earlier samples."""
-        return [*self._file_faults(), *faults_of(self.base, self.source.skip_ids_in)]
+        return [*self._file_faults(), *faults_of(self.base, self.source.skip_ids_in, self.source.id)]
 
     def size(self) -> int:
         """The number of lines or rows, or of the sample where that is less."""
@@ -48,7 +48,7 @@ class TabularReader:
 
     def rows(self) -> Iterator[Row | Rejected]:
         """The rows of the sample, in the file's order."""
-        skip = earlier_ids(self.base, self.source.skip_ids_in)
+        skip = earlier_ids(self.base, self.source.skip_ids_in, self.source.id)
         return draw_rows(self._all(), self.source.sample, self.seed, skip)
 
     def _all(self) -> Iterator[Row | Rejected]:

@@ -32,6 +32,12 @@ ClassWeights = Annotated[
     Discriminator(lambda value: "<classes>" if isinstance(value, dict) else "<word>"),
 ]
 
+Curriculum = Annotated[
+    Annotated[Literal["none", "length"], Tag("<word>")]
+    | Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1), Tag("<stages>")],
+    Discriminator(lambda value: "<stages>" if isinstance(value, list) else "<word>"),
+]
+
 
 class TabularSource(Section):
     """Rows of a CSV, JSONL or Parquet file. A label is text, JSON text, or (JSONL, Parquet) a nested value."""
@@ -45,7 +51,9 @@ class TabularSource(Section):
         None, description="The column with what a row counts in SFT's loss, 0 or more; an empty cell counts 1."
     )
     sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
-    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL, CSV, Parquet); rows whose id they hold are skipped."
+    )
 
 
 class MailSource(Section):
@@ -56,7 +64,7 @@ class MailSource(Section):
     label: Any = Field(None, description="The answer that holds for every mail of this source, if there is one.")
     sample: PositiveInt | None = Field(None, description="Take this many mails, drawn with the data seed.")
     skip_ids_in: list[str] = Field(
-        [], description="Earlier sample files (JSONL); mails whose id they hold are skipped."
+        [], description="Earlier sample files (JSONL, CSV, Parquet); mails whose id they hold are skipped."
     )
 
 
@@ -73,7 +81,7 @@ class DocumentsSource(Section):
     )
     sample: PositiveInt | None = Field(None, description="Take this many chunks, drawn with the data seed.")
     skip_ids_in: list[str] = Field(
-        [], description="Earlier sample files (JSONL); chunks whose id they hold are skipped."
+        [], description="Earlier sample files (JSONL, CSV, Parquet); chunks whose id they hold are skipped."
     )
 
 
@@ -96,7 +104,9 @@ class WebSource(Section):
     chunk_characters: Annotated[int, Field(ge=100)] = Field(2000, description="A chunk has at most so many characters.")
     chunk_overlap: NonNegativeInt = Field(200, description="What neighbours of one section share, at most.")
     sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
-    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL, CSV, Parquet); rows whose id they hold are skipped."
+    )
 
 
 class SqlSource(Section):
@@ -109,7 +119,9 @@ class SqlSource(Section):
     label: str | None = Field("label", description="The column with the answer; null when the rows have none.")
     id: str | None = Field(None, description="The column with a unique id; by default a digest of the row.")
     sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
-    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL, CSV, Parquet); rows whose id they hold are skipped."
+    )
 
 
 class ChatSource(Section):
@@ -125,7 +137,7 @@ class ChatSource(Section):
     )
     sample: PositiveInt | None = Field(None, description="Take this many conversations, drawn with the data seed.")
     skip_ids_in: list[str] = Field(
-        [], description="Earlier sample files (JSONL); conversations whose id they hold are skipped."
+        [], description="Earlier sample files (JSONL, CSV, Parquet); conversations whose id they hold are skipped."
     )
 
 
@@ -142,7 +154,9 @@ class HuggingFaceSource(Section):
         None, description="The column with what a row counts in SFT's loss, 0 or more; an empty cell counts 1."
     )
     sample: PositiveInt | None = Field(None, description="Take this many rows, drawn with the data seed.")
-    skip_ids_in: list[str] = Field([], description="Earlier sample files (JSONL); rows whose id they hold are skipped.")
+    skip_ids_in: list[str] = Field(
+        [], description="Earlier sample files (JSONL, CSV, Parquet); rows whose id they hold are skipped."
+    )
 
 
 class SpamAssassinSource(Section):
@@ -160,7 +174,7 @@ class SpamAssassinSource(Section):
         None, description="Cut these mails here already, where cleaning lets other sources be longer."
     )
     skip_ids_in: list[str] = Field(
-        [], description="Earlier sample files (JSONL); mails whose id they hold are skipped."
+        [], description="Earlier sample files (JSONL, CSV, Parquet); mails whose id they hold are skipped."
     )
 
 
@@ -262,6 +276,15 @@ class Sft(Section):
     )
     patience: PositiveInt | None = Field(
         None, description="Training stops after so many validations in a row without a lower loss; null never stops it."
+    )
+    curriculum: Curriculum = Field(
+        "none",
+        description="The order of an epoch's batches: at random (none), from short samples to long ones (length), or "
+        "stage after stage, each a list of sources by the names that the report gives them, such as "
+        "[[generated], [csv:tickets.csv]]; a source that is not named belongs to the last stage.",
+    )
+    curriculum_epochs: PositiveInt = Field(
+        1, description="So many epochs keep to the curriculum; in those after them the batches come at random."
     )
     lora: LoraOptions = Field(LoraOptions(), description="The adapter.")
     seed: int = Field(0, description="Seed of the order, the adapter and the dropout.")

@@ -84,5 +84,5 @@ class DistilledSource(Section):
     )
     sample: PositiveInt | None = Field(None, description="Take this many passages, drawn with the data seed.")
     skip_ids_in: list[str] = Field(
-        [], description="Earlier sample files (JSONL); passages whose id they hold are skipped."
+        [], description="Earlier sample files (JSONL, CSV, Parquet); passages whose id they hold are skipped."
     )

@@ -1,57 +1,83 @@
 """The report on data alone: one HTML page about a data folder, without a run."""
 
 from pathlib import Path
-from typing import Any
 
 from stillroom.data.statistics import STATISTICS, statistics
 from stillroom.data.versions import REPORT, DataSet, changed_files, open_data
 from stillroom.files import read_json, write_text
 from stillroom.recipe.model import Recipe
 from stillroom.report import words
+from stillroom.report.data_compare import comparison
 from stillroom.report.data_sections import data, figures
 from stillroom.report.page import environment, script_of
+from stillroom.report.run import Json
 
 PAGE = "data.html"
 
 
-def write_data_report(path: Path, recipe: Recipe | None, out: Path | None) -> Path:
+def write_data_report(path: Path, recipe: Recipe | None, out: Path | None, against: Path | None = None) -> Path:
     """Write the page of a run, data folder or file of rows; returns its place, by default `data.html` in the folder.
 
-    Statistics that are there already are taken as they are.
+    `against` is another data set to set beside it. Statistics that are there already are taken as they are.
     """
     opened = open_data(path)
-    kept = opened.folder / STATISTICS
-    # A bare file shares its folder with others, whose statistics are not its own.
-    found = read_json(kept) if kept.is_file() and not path.is_file() else statistics(opened, recipe)
     page = out or (path.with_suffix(".html") if path.is_file() else opened.folder / PAGE)
-    write_text(page, render(opened, found, None if path.is_file() else opened.folder))
+    write_text(page, render(path, opened, recipe, against))
     return page
 
 
-def render(opened: DataSet, found: dict[str, Any], folder: Path | None) -> str:
-    """The page as text; `folder` is where the data set lies, None for a bare file of rows."""
-    manifest = opened.manifest
+def render(path: Path, opened: DataSet, recipe: Recipe | None, against: Path | None = None) -> str:
+    """The page as text."""
+    manifest, folder = opened.manifest, _folder(path, opened)
+    found, report = _statistics(path, opened, recipe), _report(opened, folder)
     pages = environment()
     script, script_hash = script_of(pages)
     page = pages.get_template("data_page.html").render(
         script=script,
         script_hash=script_hash,
-        name=manifest.get("name") or (opened.folder.name if folder else next(iter(opened.files))),
+        name=_name(path, opened),
         noun="row",
         version=opened.version,
         manifest=manifest,
         parents=manifest.get("parents", {}),
         faults=changed_files(opened),
-        data=data(_report(opened, folder)),
+        data=data(report),
         figures=figures(found, folder),
+        **(_beside(opened, report, found, recipe, against) if against else {"compared": None}),
     )
     return words.printable(page)
 
 
-def _report(opened: DataSet, folder: Path | None) -> dict[str, Any]:
+def _beside(opened: DataSet, report: Json, found: Json, recipe: Recipe | None, against: Path) -> Json:
+    """What the page needs of the other data set."""
+    other = open_data(against)
+    if opened.schema:
+        other.manifest.setdefault("output_schema", opened.schema)  # a bare file knows no classes of its own
+    reports = (report, _report(other, _folder(against, other)))
+    compared = comparison(opened, other, reports, (found, _statistics(against, other, recipe)))
+    return {"compared": compared, "other": {"name": _name(against, other), "version": other.version}}
+
+
+def _folder(path: Path, opened: DataSet) -> Path | None:
+    """Where a data set lies whose other files are its own; a bare file shares its folder with others."""
+    return None if path.is_file() else opened.folder
+
+
+def _name(path: Path, opened: DataSet) -> str:
+    known = path.name if path.is_file() else opened.folder.name
+    return str(opened.manifest.get("name") or known)
+
+
+def _statistics(path: Path, opened: DataSet, recipe: Recipe | None) -> Json:
+    kept = opened.folder / STATISTICS
+    found: Json = read_json(kept) if kept.is_file() and not path.is_file() else statistics(opened, recipe)
+    return found
+
+
+def _report(opened: DataSet, folder: Path | None) -> Json:
     """The data report; for rows that no recipe prepared, what can be counted in them."""
     if folder and (folder / REPORT).is_file():
-        report: dict[str, Any] = read_json(folder / REPORT)
+        report: Json = read_json(folder / REPORT)
         return report
     from collections import Counter
 

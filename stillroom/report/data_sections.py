@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.data.clean.unique import CLUSTERS
+from stillroom.data.report import NOT_STATED
 from stillroom.files import read_json, read_jsonl
 from stillroom.report import data_charts
 from stillroom.report.run import Json
@@ -15,7 +16,10 @@ from stillroom.report.words import human
 
 
 def data(report: Json) -> Json:
-    """What went in, what was dropped on the way, and how the rest was split."""
+    """What went in, what was dropped on the way, and how the rest was split.
+
+    Languages are among it where every row says its own.
+    """
     splits = report["splits"]
     read = sum(source["read"] for source in report["sources"])
     used = sum(split["rows"] for split in splits.values())
@@ -44,8 +48,8 @@ def data(report: Json) -> Json:
         "splits": splits,
         "classes": sorted({name for split in splits.values() for name in split["classes"]}),
         "split_sources": sorted({name for split in splits.values() for name in split["sources"]}),
-        "languages": report.get("languages") or {},
         "duplicates": report.get("duplicates") or {},
+        "languages": {} if NOT_STATED in (report.get("languages") or {}) else report.get("languages") or {},
         "masked": report.get("masked") or {},
         "notes": report.get("notes") or [],
     }
@@ -63,6 +67,9 @@ def figures(found: Json | None, folder: Path | None) -> Json | None:
         "looked_at": found["looked_at"],
         "lengths": lengths,
         "lengths_figure": drawn("lengths", lambda name, width: data_charts.lengths(name, width, lengths)),
+        "read": found.get("read"),
+        "languages": found.get("languages") or {},
+        "personal": found.get("personal"),
         "variety": found["variety"],
         "map": plane,
         "map_figure": plane

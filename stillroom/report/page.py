@@ -74,6 +74,7 @@ def environment() -> "jinja2.Environment":
         duration=words.duration,
         date=words.date,
         human=words.human,
+        language=words.language,
         source_name=scores.source_name,
         share_of=sections.share_of,
         kappa=in_words,

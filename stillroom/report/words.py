@@ -12,6 +12,15 @@ NOTHING = "\N{EN DASH}"
 NBSP = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 _ACRONYMS = {"dpo", "sft", "json", "f1", "csv", "html"}
+_LANGUAGES = {
+    "ar": "Arabic", "bg": "Bulgarian", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",
+    "en": "English", "es": "Spanish", "et": "Estonian", "fa": "Persian", "fi": "Finnish", "fr": "French",
+    "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "it": "Italian",
+    "ja": "Japanese", "ko": "Korean", "lt": "Lithuanian", "lv": "Latvian", "nl": "Dutch", "no": "Norwegian",
+    "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak", "sl": "Slovenian",
+    "sr": "Serbian", "sv": "Swedish", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese",
+    "zh": "Chinese",
+}  # fmt: skip
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -117,6 +126,11 @@ def human(name: str) -> str:
     words = name.replace("_", " ").replace("-", " ").split()
     joined = " ".join(word.upper() if word in _ACRONYMS else word for word in words)
     return joined[:1].upper() + joined[1:]
+
+
+def language(code: str) -> str:
+    """The English name of a language by its code; what is none of the usual ones stands as it is."""
+    return _LANGUAGES.get(code, code)
 
 
 def plural(count: int, noun: str) -> str:

@@ -122,12 +122,14 @@ def _sent(sheet: Any) -> Sent | None:
 
 def _csv_lines(path: Path) -> Iterator[list[str]]:
     from stillroom.data.documents.document import UnreadableDocumentError
-    from stillroom.data.documents.plain import load
+    from stillroom.data.documents.plain import decode_as_is, load_bytes
 
     try:
-        text, _ = load(path, path.name)
+        text, _ = decode_as_is(load_bytes(path), path.name)
     except UnreadableDocumentError as error:
         raise UserError(f"{path} cannot be read: {error.detail}.") from error
+    if text.startswith("sep="):  # how some programs note the delimiter
+        text = text.partition("\n")[2]
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stillroom.data.documents.document import printable
 from stillroom.data.rows import Row
 from stillroom.data.split import class_of
 from stillroom.files import whole_file
@@ -74,8 +75,9 @@ def shown_label(row: Row) -> str:
 
 
 def digest(text: str, label: str) -> str:
-    """What a row that went out is known by, from its two cells; white space at the ends of lines does not count."""
-    said = "\0".join("\n".join(line.rstrip() for line in part.strip().splitlines()) for part in (text, label))
+    """What a row that went out is known by, from its two cells. Neither white space counts, which programs change for
+    tabs and line ends, nor characters that nobody sees."""
+    said = "\0".join(" ".join(printable(part).split()) for part in (text, label))
     return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:16]
 
 

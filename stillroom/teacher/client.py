@@ -171,7 +171,7 @@ class Client:
                     self._pool.refuse(key, fault.said)
                     refused.append(f"{key.name}: {fault.said}")
                     continue
-                if fault.kind == "unreachable":
+                if fault.kind in ("unreachable", "address"):
                     return [f"{where} cannot be reached ({fault.said}). Start it, or put teacher.base_url right."]
                 return []  # it may list no models now, or not to this key (403), and answer all the same
             return self._unknown(models)
@@ -215,16 +215,15 @@ class Client:
                             f"{self._patience / 60:.0f} minutes ({fault.said}). What was answered so far is kept: run "
                             "the same command again later, or lower teacher.concurrency."
                         ) from None
-                    rest = fault.retry_after
-                    self._pool.rest(secret, self._pause(busy) if rest is None else rest)
-                elif fault.kind in ("request", "model"):
-                    self._raise_if_model(fault, request)
+                    # "At once" is no answer to take at its word: the next refusal would come as quickly.
+                    self._pool.rest(secret, fault.retry_after or self._pause(busy))
+                elif fault.kind in ("request", "model", "address"):
+                    self._raise_if_useless(fault, request)
                     raise NoAnswer(f"the endpoint refuses this request ({fault.said})") from None
                 else:
                     failed += 1
                     self._give_up(failed, fault)
-                    rest = self._pause(failed) if fault.retry_after is None else fault.retry_after
-                    time.sleep(min(rest, LONGEST_BACK_OFF))
+                    time.sleep(min(fault.retry_after or self._pause(failed), LONGEST_BACK_OFF))
                 continue
             with self._lock:
                 self._failures = 0
@@ -271,9 +270,12 @@ class Client:
             ) from None
         raise NoAnswer(f"the endpoint failed {failed} times ({fault.said})") from None
 
-    def _raise_if_model(self, fault: EndpointFault, request: Request) -> None:
+    def _raise_if_useless(self, fault: EndpointFault, request: Request) -> None:
+        """Raise TeacherDown where every request would be refused like this one."""
         if fault.kind == "model":
             raise TeacherDown(f"The teacher's endpoint has no model '{request.model}' ({fault.said}).") from None
+        if fault.kind == "address":
+            raise TeacherDown(f"No endpoint is at {self._endpoint.base_url} ({fault.said}).") from None
 
     def _pause(self, attempt: int) -> float:
         """Twice as long each time, and not for all threads at once."""

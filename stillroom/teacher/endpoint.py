@@ -25,7 +25,7 @@ _OVERHEAD = 64
 """Tokens that a chat template may put around each message, beyond its text."""
 
 Message = dict[str, str]
-FaultKind = Literal["key", "quota", "busy", "broken", "request", "model", "unreachable"]
+FaultKind = Literal["key", "quota", "busy", "broken", "request", "model", "address", "unreachable"]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class EndpointFault(Exception):
 
     key: this key is refused. quota: it has used up its quota. busy: slow down, for `retry_after` seconds where the
     endpoint says so. broken: it failed in a way that may pass. request: this very request cannot be answered. model:
-    there is no such model. unreachable: nobody listens there. `may_be_billed`: it may have worked on the
-    answer. `status` is the HTTP status of a refused key.
+    there is no such model. address: somebody listens, but no endpoint is there. unreachable: nobody listens there.
+    `may_be_billed`: it may have worked on the answer. `status` is the HTTP status of a refused key.
     """
 
     def __init__(
@@ -129,6 +129,8 @@ class Endpoint:
         while True:
             before = replace(self.dialect)
             status, headers, body = self._send("POST", "/chat/completions", secret, self._body(request, before))
+            if status == 200:
+                status = _hidden_status(body)
             if status == 200:
                 return _reply(body, request)
             if status in (400, 422) and self._learn(body, before, request):
@@ -193,6 +195,20 @@ class Endpoint:
             raise EndpointFault("broken", f"the answer was cut ({_first_line(error)})", may_be_billed=True) from None
 
 
+def _hidden_status(body: bytes) -> int:
+    """200, or the status of an error that a gateway put into an answer of 200; one without a status is a 500."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return 200
+    if not isinstance(answer, dict) or not answer.get("error") or answer.get("choices"):
+        return 200
+    error = answer["error"]
+    code = error.get("code") if isinstance(error, dict) else None
+    code = int(code) if isinstance(code, str) and code.isdigit() else code
+    return code if isinstance(code, int) and 400 <= code < 600 else 500
+
+
 def _reply(body: bytes, request: Request) -> Reply:
     answer = _json(body)
     try:
@@ -233,11 +249,13 @@ def _refuse(status: int, headers: "httpx2.Headers", body: bytes, prompt: str) ->
         raise EndpointFault("model", said)
     if 300 <= status < 400:
         where = urlsplit(headers.get("location", "")).netloc or "elsewhere"
-        raise EndpointFault("unreachable", f"it redirects ({status}) to {where}; write that address in base_url")
+        raise EndpointFault("address", f"it redirects ({status}) to {where}; write that address in base_url")
     if status >= 500:
         # A gateway that gave up waiting does not know what the model behind it went on to do.
         raise EndpointFault("broken", said, retry_after=_retry_after(headers), may_be_billed=status in (502, 504, 524))
-    raise EndpointFault("request" if status != 404 else "unreachable", said)
+    if status in (404, 405):
+        raise EndpointFault("address", f"{said}; does base_url lack its last part, such as /v1?")
+    raise EndpointFault("request", said)
 
 
 def _error(body: bytes) -> tuple[str, str]:

@@ -38,6 +38,8 @@ class DistilledReader:
         )
         self._documents = DocumentsReader(documents, base, name, recipe.data.seed)
         self.notes: list[str] = []
+        self.report: dict[str, Any] = {}
+        """How the teacher did and what it cost, once `rows` was read."""
 
     def faults(self) -> list[str]:
         """What is wrong with the documents and with the teacher."""
@@ -53,6 +55,7 @@ class DistilledReader:
         with open_teacher(self._recipe, TASK) as client:
             found = self.distil(client)
             self.notes.append(f"{self.name}: the teacher's answers took {client.ledger.note()}.")
+            self.report = {"file": self.name, **found.report, "cost": client.ledger.table()}
         if found.stopped is not None:
             raise found.stopped
         yield from found.rows

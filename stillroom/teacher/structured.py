@@ -14,6 +14,9 @@ from stillroom.teacher.endpoint import Request
 HOPELESS = 20
 """Items in a row from the first on without one good answer: to go on would spend the budget on nothing."""
 
+_MOST_PLACES = 20
+"""Places of an answer where a JSON value is looked for."""
+
 _SHOWN = 2000
 """Characters of a wrong answer that are shown to the teacher again."""
 
@@ -117,35 +120,62 @@ def _ask(
     raise NoAnswer(f"{teacher.tries} answers could not be used, the last because {fault}")
 
 
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_FENCE = re.compile(r"```[\w+.-]*[ \t]*\n?(.*?)(?:```|$)", re.DOTALL)
+_OPENING = re.compile(r"[{\[]")
+
+
 def read_json(text: str) -> Any:
-    """The JSON value in an answer, also where it stands in a fence or after some words. Raises ValueError."""
+    """The JSON value in an answer, also where it stands in a fence or among words.
+
+    Raises ValueError where there is none, or where the words hold two that differ.
+    """
     text = _without_thoughts(text).strip()
     if not text:
         raise ValueError("the answer is empty")
-    fenced = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
-    text = fenced.group(1).strip() if fenced else text
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
-    first: ValueError | None = None
-    for start in [0, *(match.start() for match in re.finditer(r"[{\[]", text))][:20]:
+    fenced = _FENCE.search(text)
+    wholes = [text, fenced.group(1).strip()] if fenced else [text]
+    faults: list[ValueError] = []
+    for whole in wholes:
         try:
-            value, end = decoder.raw_decode(text, start)
+            return _DECODER.decode(whole)
         except RecursionError:
             raise ValueError("it is nested too deep") from None
         except ValueError as error:
-            first = first or error
-            continue
-        if start or not text[end:].strip():
-            return value
-    raise ValueError(f"it is not JSON ({first})" if first else "it is not JSON alone")
+            faults.append(error)
+    found = _values_in(text)
+    if not found:
+        raise ValueError(f"it is not JSON ({faults[-1]})")
+    if any(value != found[0] for value in found):
+        raise ValueError(f"it holds {len(found)} JSON values that differ; give one alone")
+    return found[0]
+
+
+def _values_in(text: str) -> list[Any]:
+    """The objects that stand in a text, or where there are none its arrays; what lies inside of one is part of it."""
+    found: list[Any] = []
+    place = 0
+    for _ in range(_MOST_PLACES):
+        opening = _OPENING.search(text, place)
+        if opening is None:
+            break
+        try:
+            value, place = _DECODER.raw_decode(text, opening.start())
+            found.append(value)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
+        except ValueError:
+            place = opening.end()
+    return [value for value in found if isinstance(value, dict)] or found
 
 
 def _without_thoughts(text: str) -> str:
-    """The answer without what a reasoning model wrote to itself."""
-    return re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL)
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not JSON")
+    """The answer without what a reasoning model wrote to itself; some templates open the thoughts in the prompt."""
+    return re.sub(r"^(?:\s*<think>)?.*?</think>", "", text, count=1, flags=re.DOTALL)
 
 
 class Trust:

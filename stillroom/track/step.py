@@ -116,7 +116,7 @@ def fingerprint(value: Path | str) -> str:
     if value.is_file():
         return sha256(value)
     if value.is_dir():
-        return _digest({str(file.relative_to(value)): sha256(file) for file in _files(value)})
+        return _digest({repr(os.fsencode(file.relative_to(value))): _content(file) for file in _files(value)})
     raise UserError(f"No such file or folder: {value}")
 
 
@@ -248,6 +248,14 @@ def _old(out: Path) -> Path:
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RECORD)
+
+
+def _content(file: Path) -> str:
+    """The sha256 of a file; one that is closed to us is the step's to report."""
+    try:
+        return sha256(file)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _flush(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Office files are ZIP archives: what is looked at before a library may unpack one."""
+"""Office files are ZIP archives: what is looked at before a library may unpack one, and what it may say afterwards."""
 
 import zipfile
 from pathlib import Path
@@ -40,3 +40,18 @@ def check_archive(path: Path) -> None:
         )
     if any(part.flag_bits & 1 for part in parts):
         raise UnreadableDocumentError("encrypted document", "its parts are locked by a password; save it without one")
+
+
+class Whole:
+    """Turns whatever a library raises on a damaged file into one error: they share no type for it."""
+
+    def __init__(self, suffix: str) -> None:
+        self.suffix = suffix
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, UnreadableDocumentError):
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UnreadableDocumentError("broken document", f"not a whole {self.suffix} file: {said}") from error

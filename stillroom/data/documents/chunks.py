@@ -24,7 +24,7 @@ _CUTS = tuple(
     re.compile(pattern)
     for pattern in (r"\n[ \t]*\n\s*", r"\n", r"[.!?…][\"'”’)\]]*\s+|[。！？；]", r"[,;:]\s+|[，、：]", r"\s+")
 )
-
+_INK = re.compile(r"\S")
 
 Titles = tuple[str, ...]
 
@@ -97,12 +97,12 @@ def _sections(document: Document, size: int) -> Iterator[tuple[int, int]]:
 def _pieces(text: str, begin: int, end: int, size: int, overlap: int) -> Iterator[tuple[int, int]]:
     begin, end = _trimmed(text, begin, end)
     while begin < end:
+        begin = _past_space(text, begin)
         stop = end if end - begin <= size else _cut(text, begin, begin + size)
-        start, last = _trimmed(text, begin, stop)
-        yield start, last
+        yield _trimmed(text, begin, stop)
         if stop >= end:
             return
-        begin = _back(text, start, stop, overlap)
+        begin = _back(text, begin, stop, overlap)
 
 
 def _cut(text: str, begin: int, limit: int) -> int:
@@ -127,6 +127,11 @@ def _back(text: str, start: int, stop: int, overlap: int) -> int:
         if found and found.end() < stop:
             return found.end()
     return earliest
+
+
+def _past_space(text: str, begin: int) -> int:
+    found = _INK.search(text, begin)
+    return found.start() if found else len(text)
 
 
 def _trimmed(text: str, begin: int, end: int) -> tuple[int, int]:

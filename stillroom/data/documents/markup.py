@@ -6,8 +6,9 @@ from typing import Any
 from stillroom.data.documents.document import Document, Heading, UnreadableDocumentError, printable
 from stillroom.data.documents.plain import LARGEST_TEXT, decode
 
-_UNREAD = ("script", "style", "noscript", "template", "svg", "iframe", "object", "form", "button", "nav", "footer")
-"""Elements that are no text of the page: programs, and what every page of a site repeats."""
+_UNREAD = ("script", "style", "noscript", "template", "svg", "iframe", "object", "button", "nav", "footer")
+_UNREAD += ("select", "textarea", "datalist", "dialog")
+"""Elements that are no text of the page: programs, controls, and what every page of a site repeats."""
 _BLOCKS = ("summary", "details", "figcaption", "section", "article", "main", "aside", "dt", "dd")
 
 
@@ -50,8 +51,12 @@ def document_of_tree(tree: Any, file: str, notes: tuple[str, ...] = ()) -> Docum
     from inscriptis.html_engine import Inscriptis
     from inscriptis.model.config import ParserConfig
 
+    unfold(tree)
     for element in list(tree.iter(*_UNREAD)):
         _drop(element)
+    for element in tree.xpath("//*[@hidden and @hidden != 'until-found'] | //*[@aria-hidden='true']"):
+        _drop(element)
+    _drop_forms(tree)
     config = ParserConfig(css=_css(), annotation_rules={f"h{level}": [str(level)] for level in range(1, 7)})
     try:
         laid_out = Inscriptis(_main(tree), config)
@@ -61,15 +66,13 @@ def document_of_tree(tree: Any, file: str, notes: tuple[str, ...] = ()) -> Docum
         # inscriptis cannot lay out some nested tables; the bare words are still worth having.
         bare = printable(str(tree.text_content()))
         return Document(file, bare, notes=(*notes, f"{file} could not be laid out ({type(error).__name__})."))
-    shown = printable(text)
-    if shown != text:  # the places would be off by what was taken out
-        return Document(file, shown, notes=notes)
     headings = []
     for start, end, level in sorted(marks):
-        title = " ".join(text[start:end].split())
-        if title:
-            headings.append(Heading(level, title, start + len(text[start:end]) - len(text[start:end].lstrip())))
-    return Document(file, text, headings=tuple(headings), notes=notes)
+        said = printable(text[start:end])
+        if title := " ".join(said.split()):
+            place = len(printable(text[:start]))  # what no reader sees is taken out of the text before it, too
+            headings.append(Heading(level, title, place + len(said) - len(said.lstrip())))
+    return Document(file, printable(text), headings=tuple(headings), notes=notes)
 
 
 def _declared(data: bytes, file: str, charset: str | None) -> tuple[str, tuple[str, ...]]:
@@ -95,6 +98,23 @@ def _main(tree: Any) -> Any:
         if len(found) == 1 and len(found[0].text_content().strip()) > 100:
             return found[0]
     return tree
+
+
+def unfold(tree: Any) -> None:
+    """Open the parts of a page that a button on it unfolds, such as the answers below questions."""
+    controlled = {id for names in tree.xpath("//@aria-controls") for id in str(names).split()}
+    for element in tree.xpath("//*[@id]"):
+        if element.get("id") in controlled or element.get("role") == "tabpanel":
+            for name in ("hidden", "aria-hidden", "style"):
+                element.attrib.pop(name, None)
+
+
+def _drop_forms(tree: Any) -> None:
+    """Take forms out, but one that holds most of the page: some systems wrap every page in a form."""
+    whole = len(" ".join(tree.text_content().split()))
+    for element in list(tree.iter("form")):
+        if len(" ".join(element.text_content().split())) <= whole / 2:
+            _drop(element)
 
 
 def _css() -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Any
 
 DPI = 200
 """Dots per inch at which a page is drawn: letters of 9 points are then 25 pixels high."""
+MOST_DOTS = 40 * 10**6
+"""Of one drawn page; an A3 page at 200 DPI has 8 million. A larger page is drawn more coarsely."""
 SURE = 0.5
 """Confidence below which a line is left out: what is read there is a stain or a picture."""
 
@@ -22,7 +24,9 @@ class Ocr:
 
     def page(self, page: Any) -> str:
         """The lines of a page of a PDF, from top to bottom."""
-        bitmap = page.render(scale=DPI / 72)
+        width, height = page.get_size()
+        scale = min(DPI / 72, (MOST_DOTS / max(1.0, width * height)) ** 0.5)
+        bitmap = page.render(scale=scale)
         try:
             return self.picture(bitmap.to_numpy())
         finally:

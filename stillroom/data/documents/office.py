@@ -1,54 +1,39 @@
-"""Word, PowerPoint and Excel files of the XML formats."""
+"""PowerPoint and Excel files of the XML formats."""
 
+import re
+import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from stillroom.data.documents.archive import check_archive
-from stillroom.data.documents.document import Builder, Document, UnreadableDocumentError
+from stillroom.data.documents.archive import Whole, check_archive
+from stillroom.data.documents.document import Builder, Document
 
+_UNSAVED = re.compile(rb"<f\b[^>]*>[^<]*</f>\s*(?:<v\s*/>|<v>\s*</v>|</c>)")
 MOST_CHARACTERS = 20 * 10**6
 """Characters of one workbook that are read; the rest is said to be left out."""
 
 
-def read_docx(path: Path, file: str) -> Document:
-    """Paragraphs, lists and tables in order, headings by their style. Headers, footers, footnotes, text boxes and
-    comments are left out."""
-    check_archive(path)
-    import docx
-
-    with _broken(".docx"):
-        word = docx.Document(str(path))
-        builder = Builder(file)
-        for part in word.iter_inner_content():
-            if hasattr(part, "rows"):
-                _table(builder, (_distinct(row.cells) for row in part.rows))
-                continue
-            level = _level(part.style)
-            if level:
-                builder.heading(level, part.text)
-            elif "List" in ((part.style and part.style.name) or ""):
-                builder.block(f"- {part.text}" if part.text.strip() else "", gap="\n")
-            else:
-                builder.block(part.text)
-        return builder.document()
-
-
 def read_pptx(path: Path, file: str) -> Document:
-    """Slides as pages: the title as heading, the texts and tables, then the speaker's notes."""
+    """Slides as pages: the title as heading, the texts and tables, then the speaker's notes.
+
+    Hidden slides are left out but counted as pages, as PowerPoint does; so are date, footer and number of a slide.
+    """
     check_archive(path)
     import pptx
 
-    with _broken(".pptx"):
+    with Whole(".pptx"):
         builder = Builder(file)
         for slide in pptx.Presentation(str(path)).slides:
             builder.page()
+            if slide._element.get("show") in ("0", "false"):
+                continue
             title = slide.shapes.title
             if title is not None:
                 builder.heading(1, title.text_frame.text)
             for shape in _shapes(slide.shapes):
-                if title is not None and shape.shape_id == title.shape_id:
+                if (title is not None and shape.shape_id == title.shape_id) or _is_frame(shape):
                     continue
                 if shape.has_text_frame:
                     builder.block(shape.text_frame.text)
@@ -69,7 +54,7 @@ def read_xlsx(path: Path, file: str) -> Document:
     check_archive(path)
     import openpyxl
 
-    with _broken(".xlsx"):
+    with Whole(".xlsx"):
         book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
         builder = Builder(file)
         try:
@@ -78,12 +63,19 @@ def read_xlsx(path: Path, file: str) -> Document:
                     continue
                 builder.page()
                 builder.heading(1, sheet.title)
+                sheet.reset_dimensions()  # what a file says of its own size is often wrong
                 _sheet(builder, sheet)
                 if builder.length > MOST_CHARACTERS:
                     builder.notes.append(f"{file}: only the first {MOST_CHARACTERS:,} characters were read.")
                     break
         finally:
             book.close()
+        unsaved = _unsaved_formulas(path)
+        if unsaved:
+            builder.notes.append(
+                f"{file}: {unsaved:,} formulas have no saved value and were left out; open the file in a spreadsheet "
+                "program and save it."
+            )
         return builder.document()
 
 
@@ -104,6 +96,24 @@ def _sheet(builder: Builder, sheet: Any) -> None:
         builder.block(" | ".join(said), gap="\n")
         if builder.length > MOST_CHARACTERS:
             return
+
+
+def _unsaved_formulas(path: Path) -> int:
+    """How many formulas were written by a program that did not compute them."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        count = 0
+        for name in names:
+            with archive.open(name) as stream:
+                rest = b""
+                while block := stream.read(2**20):
+                    text = rest + block
+                    count += len(_UNSAVED.findall(text))
+                    last = text.rfind(b"<c ")  # a cell that the next block ends is looked at with it
+                    rest = text[last:] if 0 <= last > len(text) - 4096 else b""
+                    count -= len(_UNSAVED.findall(rest))
+                count += len(_UNSAVED.findall(rest))
+    return count
 
 
 def _value(cell: Any) -> str:
@@ -127,26 +137,12 @@ def _table(builder: Builder, rows: Iterable[list[str]]) -> None:
     builder.block("\n".join(line for line in lines if line.strip(" |")))
 
 
-def _distinct(cells: Iterable[Any]) -> list[str]:
-    """The texts of a row's cells; a merged cell, which python-docx gives once a column, is taken once."""
-    found: dict[int, str] = {}
-    for cell in cells:
-        found.setdefault(id(cell._tc), cell.text)
-    return list(found.values())
+def _is_frame(shape: Any) -> bool:
+    """Whether a shape is the date, the footer or the number that stands on every slide."""
+    from pptx.enum.shapes import PP_PLACEHOLDER
 
-
-def _level(style: Any) -> int:
-    """The level of a heading style, also of one that is based on it; 0 for others."""
-    for _ in range(10):
-        if style is None:
-            return 0
-        name = style.name or ""
-        if name == "Title":
-            return 1
-        if name.startswith("Heading ") and name[8:].isdigit():
-            return min(6, int(name[8:]))
-        style = style.base_style
-    return 0
+    frames = (PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER)
+    return bool(shape.is_placeholder) and shape.placeholder_format.type in frames
 
 
 def _shapes(shapes: Any) -> Iterator[Any]:
@@ -155,18 +151,3 @@ def _shapes(shapes: Any) -> Iterator[Any]:
             yield from _shapes(shape.shapes)
         else:
             yield shape
-
-
-class _broken:
-    """Turns whatever a library raises on a damaged file into one error: they share no type for it."""
-
-    def __init__(self, suffix: str) -> None:
-        self.suffix = suffix
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, UnreadableDocumentError):
-            said = " ".join(str(error).split())[:200] or type(error).__name__
-            raise UnreadableDocumentError("broken document", f"not a whole {self.suffix} file: {said}") from error

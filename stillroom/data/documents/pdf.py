@@ -11,6 +11,8 @@ MOST_PAGES = 5000
 """Pages of one file that are read; the rest is said to be left out."""
 _HYPHEN = re.compile("[\ufffe\u00ad](?:\r?\n)?")
 """How PDFium marks a word that a line's end parted."""
+_BULLET = re.compile(r"^[\ue000-\uf8ff](?=\s)", re.MULTILINE)
+"""A sign of a symbol font at the beginning of a line: the bullets of word processors."""
 
 
 def read_pdf(path: Path, file: str, ocr: Ocr | None = None) -> Document:
@@ -34,11 +36,18 @@ def read_pdf(path: Path, file: str, ocr: Ocr | None = None) -> Document:
 
 
 def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
+    from pypdfium2 import PdfiumError
+
     count = len(pdf)
-    texts, read_by_ocr, silent = list[str](), list[int](), list[int]()
+    texts, read_by_ocr, silent, damaged = list[str](), list[int](), list[int](), list[int]()
     for index in range(min(count, MOST_PAGES)):
-        page = pdf[index]
-        text = _text(page)
+        try:
+            page = pdf[index]
+            text = _text(page)
+        except PdfiumError:  # one bad page does not spoil the others
+            damaged.append(index + 1)
+            texts.append("")
+            continue
         if not text.strip() and _has_content(page):
             if ocr is not None:
                 text = ocr.page(page)
@@ -48,8 +57,10 @@ def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
         texts.append(text)
         page.close()
     if not any(text.strip() for text in texts):
+        if damaged:
+            raise UnreadableDocumentError("broken document", f"{len(damaged)} of its {count} pages cannot be opened")
         advice = "OCR found none either" if ocr else "install OCR for scanned pages: pip install 'stillroom[documents]'"
-        raise UnreadableDocumentError("no text", f"none of its {count} pages has a text layer; {advice}")
+        raise UnreadableDocumentError("no text", f"none of its {count:,} pages has a text layer; {advice}")
     builder = Builder(file)
     marks = _bookmarks(pdf)
     for index, text in enumerate(texts):
@@ -59,6 +70,8 @@ def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
         builder.notes.append(f"{file}: pages read by OCR: {_listed(read_by_ocr)}.")
     if silent:
         builder.notes.append(f"{file}: pages without any text: {_listed(silent)}.")
+    if damaged:
+        builder.notes.append(f"{file}: pages that are damaged and were left out: {_listed(damaged)}.")
     if count > MOST_PAGES:
         builder.notes.append(f"{file}: only the first {MOST_PAGES:,} of {count:,} pages were read.")
     return builder.document()
@@ -67,7 +80,7 @@ def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
 def _text(page: Any) -> str:
     textpage = page.get_textpage()
     try:
-        return _HYPHEN.sub("", str(textpage.get_text_range()))
+        return _BULLET.sub("•", _HYPHEN.sub("", str(textpage.get_text_range())))
     finally:
         textpage.close()
 

@@ -50,26 +50,40 @@ def markdown_headings(text: str) -> list[Heading]:
 
 
 def load(path: Path, file: str) -> tuple[str, tuple[str, ...]]:
-    """The text of a file and what there is to say about its encoding.
+    """The text of a file and what there is to say about its encoding, as `decode` gives them.
 
-    UTF-8, else what a byte order mark says, else the likeliest of the encodings that are in use. Raises
-    UnreadableDocumentError for a file that is too large to be held in memory, or that is no text.
+    Raises UnreadableDocumentError too for a file that is too large to be held in memory.
     """
+    return decode(load_bytes(path), file)
+
+
+def load_bytes(path: Path) -> bytes:
+    """The bytes of a text file. Raises UnreadableDocumentError where it is too large to be held in memory."""
     size = path.stat().st_size
     if size > LARGEST_TEXT:
         raise UnreadableDocumentError(
             "file too large",
             f"{size / 1e6:,.0f} MB; at most {LARGEST_TEXT / 1e6:,.0f} MB of one text file are read. Split it",
         )
-    return decode(path.read_bytes(), file)
+    return path.read_bytes()
 
 
 def decode(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
-    """Bytes as text, with a note where the encoding is a guess. Raises UnreadableDocumentError for what is no text."""
+    """Bytes as text that a reader can see, with a note where the encoding is a guess."""
+    text, notes = decode_as_is(data, file)
+    return printable(text), notes
+
+
+def decode_as_is(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
+    """Bytes as text with every character that is in it, and a note where the encoding is a guess.
+
+    UTF-8, else what a byte order mark says, else the likeliest of the encodings that are in use. Raises
+    UnreadableDocumentError for what is no text.
+    """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             try:
-                return _text(data.decode(encoding)), ()
+                return data.decode(encoding), ()
             except UnicodeDecodeError as error:
                 raise UnreadableDocumentError("undecodable bytes", f"not {encoding} as its first bytes say") from error
     if b"\0" in data:
@@ -80,7 +94,7 @@ def decode(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
             "save it as UTF-8",
         )
     try:
-        return _text(data.decode()), ()
+        return data.decode(), ()
     except UnicodeDecodeError:
         pass
     from charset_normalizer import from_bytes
@@ -89,8 +103,4 @@ def decode(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
     text = str(best) if best else ""
     if best is None or len(_STRANGE.findall(text)) > len(text) / 100:
         raise UnreadableDocumentError("undecodable bytes", "neither UTF-8 nor any usual encoding; save it as UTF-8")
-    return _text(text), (f"{file} is not UTF-8; it was read as {best.encoding}, which is a guess.",)
-
-
-def _text(text: str) -> str:
-    return printable(text)
+    return text, (f"{file} is not UTF-8; it was read as {best.encoding}, which is a guess.",)

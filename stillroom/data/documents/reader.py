@@ -1,5 +1,6 @@
 """The source `documents`: the files of a folder, in chunks."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
@@ -57,24 +58,30 @@ class DocumentsReader:
     @cached_property
     def files(self) -> dict[str, Path]:
         """The files that can be read, by their path below the folder; hidden ones and Office's lock files are not."""
+        return {name: path for name, path in self._found.items() if path.suffix.lower() in READERS}
+
+    @cached_property
+    def _found(self) -> dict[str, Path]:
+        """Every file that is not hidden, in the order of their names. Links to folders are not followed: they may lead
+        in a circle. What is no file (a pipe, a socket, a link to nowhere) is left."""
         if self.path.is_file():
             return {self.path.name: self.path}
         found = {}
-        for path in sorted(self.path.rglob("*")):
-            relative = path.relative_to(self.path)
-            hidden = any(part.startswith((".", "~$")) for part in relative.parts)
-            if not hidden and path.is_file() and path.suffix.lower() in READERS:
-                found[relative.as_posix()] = path
-        return found
+        for folder, folders, names in os.walk(self.path, onerror=self._closed):
+            folders[:] = [name for name in folders if not name.startswith((".", "~$"))]
+            for path in (Path(folder, name) for name in names if not name.startswith((".", "~$"))):
+                if path.is_file():
+                    found[_shown(path.relative_to(self.path))] = path
+        return dict(sorted(found.items()))
+
+    def _closed(self, error: OSError) -> None:
+        said = error.strerror or type(error).__name__
+        self.notes.append(f"{self.name}: the folder {error.filename} cannot be opened ({said}); it was passed over.")
 
     @cached_property
     def _other(self) -> Counter[str]:
-        if self.path.is_file():
-            return Counter()
-        files = (path for path in self.path.rglob("*") if path.is_file() and path.suffix.lower() not in READERS)
-        return Counter(
-            path.suffix.lower() or "without an ending" for path in files if not path.name.startswith((".", "~$"))
-        )
+        suffixes = (path.suffix.lower() for path in self._found.values())
+        return Counter(suffix or "without an ending" for suffix in suffixes if suffix not in READERS)
 
     def _path_faults(self) -> list[str]:
         known = ", ".join(READERS)
@@ -85,3 +92,8 @@ class DocumentsReader:
         if not self.files:
             return [f"{self.path} holds no document: no file in it ends in {known}."]
         return []
+
+
+def _shown(path: Path) -> str:
+    """A path as text; what is not UTF-8 in it is written as Python shows bytes."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")

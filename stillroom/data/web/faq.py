@@ -1,7 +1,7 @@
-"""Question–answer pairs of FAQ pages, in the four ways that pages write them.
+"""Question–answer pairs of FAQ pages, in the five ways that pages write them.
 
-`FAQPage` of schema.org as JSON-LD, `details` with a `summary`, `dl` with `dt` and `dd`, and headings that end in a
-question mark. A question that is there in two ways is taken once, from the first of these.
+`FAQPage` of schema.org as JSON-LD or as microdata, `details` with a `summary`, `dl` with `dt` and `dd`, and headings
+that end in a question mark. A question that is there in two ways is taken once, from the first of these.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stillroom.data.documents.document import printable
-from stillroom.data.documents.markup import document_of_tree, parse
+from stillroom.data.documents.markup import document_of_tree, parse, unfold
 
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _DEEPEST = 50
@@ -19,7 +19,7 @@ _DEEPEST = 50
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A question, its answer as plain text, and the way it was written: FAQPage, details, dl or heading."""
+    """A question, its answer as plain text, and the way it was written: FAQPage, microdata, details, dl or heading."""
 
     question: str
     answer: str
@@ -31,8 +31,9 @@ def pairs(data: bytes, url: str, charset: str | None = None) -> list[Pair]:
     tree, _ = parse(data, url, charset)
     if tree is None:
         return []
+    unfold(tree)
     found: dict[str, Pair] = {}
-    for way, read in (("FAQPage", _json_ld), ("details", _details), ("dl", _lists), ("heading", _headings)):
+    for way, read in _WAYS:
         for question, answer in read(tree):
             question, answer = " ".join(printable(question).split()), printable(answer).strip()
             if question and answer:
@@ -72,6 +73,15 @@ def _objects(value: Any, kind: str, depth: int) -> Iterator[dict[str, Any]]:
         else:
             for item in value.values():
                 yield from _objects(item, kind, depth + 1)
+
+
+def _microdata(tree: Any) -> Iterator[tuple[str, str]]:
+    for item in tree.xpath("//*[@itemscope][contains(@itemtype, 'schema.org/Question')]"):
+        names = item.xpath(".//*[@itemprop='name']")
+        answers = item.xpath(".//*[contains(@itemprop, 'acceptedAnswer')]")
+        if names and answers:
+            texts = answers[0].xpath("descendant-or-self::*[@itemprop='text']") or answers[:1]
+            yield names[0].get("content") or names[0].text_content(), _text(texts[:1])
 
 
 def _details(tree: Any) -> Iterator[tuple[str, str]]:
@@ -117,6 +127,11 @@ def _below(heading: Any) -> list[Any]:
         found.append(item)
         found.append(item.tail)
     return found
+
+
+_WAYS = (
+    ("FAQPage", _json_ld), ("microdata", _microdata), ("details", _details), ("dl", _lists), ("heading", _headings)
+)  # fmt: skip
 
 
 def _text(parts: list[Any]) -> str:

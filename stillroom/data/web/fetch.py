@@ -18,8 +18,12 @@ LARGEST_PAGE = 50 * 10**6
 MOST_REDIRECTS = 5
 TRIES = 4
 LONGEST_WAIT = 60.0
-"""Seconds that a Retry-After or a Crawl-delay is followed at most."""
+"""Seconds that a Retry-After is followed at most."""
+LONGEST_DELAY = 600.0
+"""Seconds between two requests; a host whose robots.txt asks for more is not asked at all."""
 TIMEOUT = 20.0
+LONGEST_PAGE = 300.0
+"""Seconds for one whole page: a page that comes by drops would hold up everything."""
 
 
 class FetchError(Exception):
@@ -86,6 +90,12 @@ class Fetcher:
             raise FetchError("robots.txt cannot be read", f"{host}: {robots}, so nothing there may be fetched")
         if not robots.can_fetch(url, AGENT):
             raise FetchError("robots.txt forbids it", url)
+        delay = _delay(robots)
+        if delay > LONGEST_DELAY:
+            raise FetchError(
+                "robots.txt asks for too long a pause",
+                f"{host}: {delay:,.0f} s between two requests, and at most {LONGEST_DELAY:.0f} s are waited",
+            )
 
     def _read_robots(self, host: str) -> Any:
         from protego import Protego
@@ -102,8 +112,8 @@ class Fetcher:
 
     def _keep_distance(self, host: str) -> None:
         robots = self._robots.get(host)
-        asked = None if robots is None or isinstance(robots, str) else robots.crawl_delay(AGENT)
-        delay = max(self.delay, min(float(asked or 0), LONGEST_WAIT))
+        asked = 0.0 if robots is None or isinstance(robots, str) else _delay(robots)
+        delay = max(self.delay, min(asked, LONGEST_DELAY))
         wait = self._last.get(host, -delay) + delay - self.clock()
         if host in self._last and wait > 0:
             self.sleep(wait)
@@ -160,9 +170,11 @@ class Fetcher:
             raise _Again(f"HTTP {status}", _seconds(answer.headers.get("retry-after")))
         if status != 200:
             raise FetchError("the page cannot be read", f"HTTP {status}")
-        body = bytearray()
+        body, began = bytearray(), time.monotonic()
         for part in answer.iter_bytes():
             body += part
+            if time.monotonic() - began > LONGEST_PAGE:
+                raise FetchError("the page cannot be read", f"it was not whole after {LONGEST_PAGE:.0f} s")
             if len(body) > LARGEST_PAGE:
                 raise FetchError("file too large", f"more than {LARGEST_PAGE / 1e6:.0f} MB")
         return Page(
@@ -176,12 +188,22 @@ class Fetcher:
         )
 
 
+def _delay(robots: Any) -> float:
+    """Seconds that a robots.txt wants between two requests, by its Crawl-delay or its Request-rate."""
+    rate = robots.request_rate(AGENT)
+    between = rate.seconds / rate.requests if rate and rate.requests else 0.0
+    return max(float(robots.crawl_delay(AGENT) or 0), float(between))
+
+
 def checked(url: str) -> str:
-    """The address without its fragment. Raises FetchError unless it is one of http or https."""
+    """The address without its fragment. Raises FetchError unless it is one of http or https, without a password: an
+    address becomes part of ids and reports."""
     try:
         parts = urlsplit(url.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("not http:// or https://")
+        if parts.username or parts.password:
+            raise FetchError("the page cannot be read", f"the address on {parts.hostname} holds a name or password")
         return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, ""))
     except ValueError as error:
         raise FetchError("the page cannot be read", f"{url[:200]} is no address: {error}") from error

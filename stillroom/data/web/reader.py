@@ -40,6 +40,8 @@ class WebReader:
                 found.append(f"{where} names no page to read.")
         except FetchError as error:
             found.append(f"{self.source.sitemap or self.source.urls_in}: {error}.")
+        except UnicodeDecodeError:
+            found.append(f"{self.base / str(self.source.urls_in)} is not UTF-8 text with one address a line.")
         except OSError:
             found.append(f"No such file: {self.base / str(self.source.urls_in)}")
         return found
@@ -63,8 +65,8 @@ class WebReader:
         source = self.source
         listed = list(source.urls)
         if source.urls_in:
-            lines = (self.base / source.urls_in).read_text(encoding="utf-8").splitlines()
-            listed += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            lines = (self.base / source.urls_in).read_text(encoding="utf-8-sig").splitlines()
+            listed += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         found = [checked(url) for url in listed]
         if source.sitemap:
             found += addresses(self.fetcher, source.sitemap, source.most_pages)

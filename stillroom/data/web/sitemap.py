@@ -59,7 +59,10 @@ def _parse(page: Page) -> tuple[str, list[str]]:
         raise FetchError(
             "no sitemap", f"{page.url} holds <{kind}>, not <urlset>; to read single pages, list them in urls"
         )
-    return kind, [text.strip() for text in root.xpath("//*[local-name()='loc']/text()")]
+    # Right below each entry: what lies deeper are the addresses of pictures and films.
+    entries = "/*/*[local-name()='url' or local-name()='sitemap']/*[local-name()='loc']"
+    found = ("".join(entry.xpath("text()")).strip() for entry in root.xpath(entries))
+    return kind, [address for address in found if address]
 
 
 def _unpacked(page: Page) -> bytes:

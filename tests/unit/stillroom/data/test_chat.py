@@ -49,6 +49,37 @@ def test_the_three_formats(tmp_path: Path, lines: bool) -> None:
     assert "2 conversations begin with a system message" in reader.notes[0]
 
 
+def test_what_others_write_for_the_same(tmp_path: Path) -> None:
+    """An export of ChatGPT, which is a tree of all attempts; Alpaca with history; a prompt with its completion."""
+    told = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["The time?"]}}
+    answers = [{"author": {"role": "assistant"}, "content": {"parts": [text]}} for text in ("Five.", "Four.")]
+    tree = {
+        "root": {"message": None, "parent": None},
+        "settings": {"message": {"author": {"role": "system"}, "content": {"parts": [""]}}, "parent": "root"},
+        "asked": {"message": told, "parent": "settings"},
+        **{f"answer{n}": {"message": answer, "parent": "asked"} for n, answer in enumerate(answers)},
+    }
+    records = [
+        {"id": "e1", "title": "Time", "mapping": tree, "current_node": "answer1"},
+        {"id": "e2", "mapping": {"a": {"message": None, "parent": "b"}, "b": {"parent": "a"}}, "current_node": "a"},
+        {"instruction": "And now?", "output": "Five.", "system": "Be brief.", "history": [["The time?", "Four."]]},
+        {"instruction": "Where?", "context": "Here.", "response": "Here."},
+        {"prompt": "The time?", "completion": "Four."},
+        {"prompt": [{"role": "user", "content": "a?"}], "completion": [{"role": "assistant", "content": "b"}]},
+        {"items": [{"from": "Human", "text": "a?"}, {"from": "AI", "text": "b"}]},
+    ]
+    items, _ = read(tmp_path, records)
+    assert [(item.text, item.label) if isinstance(item, Row) else item.reason for item in items] == [
+        ("The time?", "Four."),
+        "no question with an answer",
+        ("User: The time?\nAssistant: Four.\nUser: And now?", "Five."),
+        ("Where?\n\nHere.", "Here."),
+        ("The time?", "Four."),
+        ("a?", "b"),
+        ("a?", "b"),
+    ]
+
+
 def test_the_first_answer(tmp_path: Path) -> None:
     items, _ = read(tmp_path, [SHAREGPT], turn="first")
     assert isinstance(items[0], Row) and (items[0].text, items[0].label) == ("Hello", "Hi!")
@@ -93,7 +124,7 @@ def test_one_format_can_be_asked_for(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("", "holds no conversation"),
-        ('{"prompt": "a", "completion": "b"}', "the first has: prompt, completion."),
+        ('{"question": "a", "answer": "b"}', "the first has: question, answer."),
         ("[1, 2", "is not JSON"),
         ("[1, 2]", "holds no conversation"),
     ],

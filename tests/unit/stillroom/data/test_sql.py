@@ -53,10 +53,18 @@ def test_ids_do_not_depend_on_the_order(base: Path) -> None:
 
 
 def test_a_query_can_change_nothing(base: Path) -> None:
-    opened = reader(base, "DELETE FROM tickets")
-    assert "gives no rows; write a SELECT. Nothing was changed." in opened.faults()[0]
-    list(reader(base, "DELETE FROM tickets RETURNING *").rows())
+    for query in ("DELETE FROM tickets", "DROP TABLE tickets", "-- SELECT\nDELETE FROM tickets RETURNING *"):
+        assert "gives no rows; write a SELECT. Nothing was run." in reader(base, query).faults()[0]
+    hidden = "WITH a AS (SELECT 1) DELETE FROM tickets RETURNING body, kind"
+    assert "readonly" in reader(base, hidden).faults()[0]
+    assert len(list(reader(base, "/* all */ ( SELECT * FROM tickets").faults())) == 1
     assert len(list(reader(base).rows())) == 61
+
+
+def test_a_file_that_is_not_there_is_not_made(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{base / 'none.db'}")
+    assert reader(base).faults() == [f"{VARIABLE}: no such file: {base / 'none.db'}"]
+    assert not (base / "none.db").exists()
 
 
 def test_it_goes_through_the_data_step(base: Path, make_recipe: Any) -> None:
@@ -76,7 +84,15 @@ def test_each_fault_has_its_message(base: Path, monkeypatch: pytest.MonkeyPatch)
     assert f"The environment variable {VARIABLE} is not set." in reader(base).faults()[0]
 
 
-@pytest.mark.parametrize("address", ["nodb://me:hunter2@host/x", "postgresql+nodriver://me:hunter2@127.0.0.1:9/x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nodb://me:hunter2@host/x",
+        "postgresql+nodriver://me:hunter2@127.0.0.1:9/x",
+        "sqlite:////proc/version?key=hunter2",
+        "nodb://me:hunter2%40@host/x?api_key=hunter2secret",
+    ],
+)
 def test_a_password_is_never_shown(base: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv(VARIABLE, address)
     said = reader(base).faults()[0]

@@ -54,6 +54,18 @@ def test_words_in_common_are_found_once(tmp_path: Path) -> None:
     assert starts == sorted(starts) and starts[0] == 0 and len(common) <= 4
 
 
+def test_languages_and_personal_data_are_counted(tmp_path: Path) -> None:
+    texts = ["The keeper counts the jars in the evening and writes the number down."] * 3
+    texts += ["Der Verwalter zählt am Abend die Gläser und schreibt die Zahl in das Buch."] * 2
+    texts += ["Please write to anna.weber@example.org or to ben@example.org today, thank you."]
+    found = statistics(data(tmp_path, texts), None)
+    assert found["languages"] == {"en": 4, "de": 2} and found["personal"] == {"email": 1}
+    assert found["read"] == 6
+    row = Row("r", "x", None, "s", {"language": "nl"})
+    write_rows(tmp_path / "stated" / "train.jsonl", [row])
+    assert statistics(open_data(tmp_path / "stated"), None)["languages"] == {"nl": 1}
+
+
 def test_likeness_is_seen_on_the_map(tmp_path: Path) -> None:
     ships = [f"the ship left the harbour with cargo {n} for the island" for n in range(20)]
     cooks = [f"stir butter into flour and bake pastry {n} until golden" for n in range(20)]

@@ -164,3 +164,36 @@ def test_a_csv_of_nul_bytes_says_what_it_is(tmp_path: Path, encoding: str) -> No
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\none,a\n".encode(encoding))
     assert "it holds NUL bytes, as UTF-16 and binary files do; save it as UTF-8" in reader(path).faults()[0]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_second_sample_skips_what_the_first_holds(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("number,text,label\n" + "".join(f"{n},text {n},a\n" for n in range(40)))
+    first = {row.id for row in reader(path, id="number", sample=15).rows() if isinstance(row, Row)}
+    earlier = tmp_path / f"pilot.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({"number": sorted(map(int, first)), "note": ["x"] * 15}), earlier)
+    elif kind == "jsonl":
+        earlier.write_text("".join(f'{{"id": "{id}"}}\n' for id in first))
+    else:
+        between = "\t" if kind == "tsv" else ","
+        earlier.write_text(f"note{between}number\n" + "".join(f"x{between}{id}\n" for id in first))
+    opened = reader(path, id="number", sample=15, skip_ids_in=[earlier.name])
+    assert opened.faults() == []
+    second = {row.id for row in opened.rows() if isinstance(row, Row)}
+    assert len(first) == len(second) == 15 and not first & second
+
+
+def test_what_is_no_earlier_sample(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("number,text,label\n1,a,b\n")
+    (tmp_path / "x.csv").write_text("text,label\na,b\n")
+    (tmp_path / "y.jsonl").write_text("no json\n")
+    faults = reader(path, id="number", skip_ids_in=["x.csv", "y.jsonl", "z.jsonl"]).faults()
+    wanted = 'every row must have a column "number" or "id"'
+    assert faults == [
+        f"{tmp_path / 'x.csv'} is not an earlier sample: {wanted} (a row without an id).",
+        f"{tmp_path / 'y.jsonl'} is not an earlier sample: {wanted} (not JSON).",
+        f"No such file: {tmp_path / 'z.jsonl'}",
+    ]

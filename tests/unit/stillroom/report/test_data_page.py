@@ -10,7 +10,7 @@ from stillroom.cli.group import run
 from stillroom.data.card import card
 from stillroom.data.rows import Row, write_rows
 from stillroom.data.statistics import write_statistics
-from stillroom.data.versions import write_manifest
+from stillroom.data.versions import open_data, write_manifest
 from stillroom.files import write_json, write_jsonl
 from stillroom.recipe.model import Recipe
 from stillroom.report.sections import class_report
@@ -85,6 +85,25 @@ def test_a_file_of_rows_has_a_page_too(tmp_path: Path) -> None:
     assert run(["data", "report", str(tmp_path / "rows.jsonl"), "-o", str(tmp_path / "page.html")]) == 0
     page = (tmp_path / "page.html").read_text()
     assert "csv:a" in page and "What the texts are like" in page and "Where it came from" not in page
+
+
+def test_two_data_sets_side_by_side(folder: Path, tmp_path: Path) -> None:
+    kept = [row for _, row in open_data(folder).rows()]
+    others = [Row(f"n{n}", f"Eine neue Zeile über Schiffe und Häfen, Nummer {n}", {"kind": "a"}, "y") for n in range(9)]
+    changed = Row(kept[0].id, kept[0].text, {"kind": "d"}, "x")
+    write_rows(tmp_path / "b" / "train.jsonl", [changed, *kept[1:20], *others])
+    assert run(["data", "report", str(folder), "--against", str(tmp_path / "b"), "-o", str(tmp_path / "p.html")]) == 0
+    page = (tmp_path / "p.html").read_text()
+    said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace("\N{NO-BREAK SPACE}", " ")
+    for words in (
+        "B is b, version", "Train 40 29 −11", "a 10 13 +3", "y 0 9 +9", "German 0.0 % 31.0 %", "Empty text 7 0 −7",
+        "19 rows are the same in both", "in A alone 20", "in B alone 9 n0, n1, n2, …", "with another label 1 r0",
+        "distinct words", "Both on one map",
+    ):  # fmt: skip
+        assert words in said, words
+    drawn = page.partition('id="compared"')[2]
+    assert drawn.count('class="dot c1"') == 2 * 40 and drawn.count('class="dot c2"') == 2 * 29
+    assert SCRIPT not in page
 
 
 def test_a_changed_file_is_named_on_the_page(folder: Path) -> None:

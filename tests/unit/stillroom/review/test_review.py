@@ -160,6 +160,27 @@ def test_a_sheet_saved_as_csv_by_hand(
     assert found["r10"].label == {"kind": "odd"} and found["f0"].text == FORMULAS[0]
 
 
+def test_signs_that_programs_change_on_the_way_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A tab that comes back as a space, and signs that nobody sees; of a CSV also a line that ends inside of a cell."""
+    texts = ["a tab\there", "zero\u200bwidth", "a line\u2028ends", "soft\xadhyphen", "two\n\nparagraphs ", "nul\x7fdel"]
+    write_rows(tmp_path / "rows.jsonl", [Row(f"r{n}", text, "x", "csv:a") for n, text in enumerate(texts)])
+    sheet = tmp_path / "anna.xlsx"
+    assert run(["review", "export", str(tmp_path / "rows.jsonl"), "-o", str(sheet)]) == 0
+    fill(sheet, {f"r{n}": ("right",) for n in range(6)})
+    book = openpyxl.load_workbook(sheet)
+    lines = [[cell.value for cell in line] for line in book[SHEET].iter_rows()]
+    with (tmp_path / "ben.csv").open("w", encoding="utf-8", newline="") as stream:
+        stream.write("sep=;\n")
+        csv.writer(stream, delimiter=";").writerows(lines)
+    for line in book[SHEET].iter_rows(min_row=2):
+        line[2].value = str(line[2].value).replace("\t", " ").replace("\u200b", "")
+    book.save(sheet)
+    data = ["--data", str(tmp_path / "rows.jsonl")]
+    assert run(["review", "import", str(sheet), str(tmp_path / "ben.csv"), *data]) == 0
+    said = capsys.readouterr().out
+    assert "6 rows reviewed: 6 right" in said and "ignored" not in said
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

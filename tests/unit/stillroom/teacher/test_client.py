@@ -44,8 +44,16 @@ def totals(client: Client) -> dict[str, object]:
         Answer([1]),
         Answer({"choices": [{"message": {"content": "hello"}}]}, cut=9),
         Answer({"choices": [{"message": {"content": "hello"}}]}, cut=9, chunked=True),
+        Answer("", reset=True),
+        Answer(b" " * 2**20, chunked=True, endless=True),
+        Answer({"error": {"message": "Provider returned error", "code": 502}}),
+        Answer({"error": "overloaded"}),
+        Answer(b'data: {"choices": [{"delta": {"content": "hello"}}]}\n\ndata: [DONE]\n\n'),
     ],
-    ids=["500", "503", "429", "429-date", "no choices", "502 page", "half JSON", "list", "cut", "cut stream"],
+    ids=[
+        *("500", "503", "429", "429-date", "no choices", "502 page", "half JSON", "list", "cut", "cut stream"),
+        *("reset", "endless", "200 with an error", "200 with a bare error", "event stream"),
+    ],
 )
 def test_what_may_pass_is_asked_again(server: Loopback, connect: Connect, bad: Answer) -> None:
     server.script = [bad, bad]
@@ -74,6 +82,47 @@ def test_retry_after_is_obeyed(server: Loopback, connect: Connect) -> None:
     began = time.monotonic()
     connect().ask(ask())
     assert time.monotonic() - began >= 0.3
+
+
+def test_an_endpoint_that_puts_off_for_no_time_is_not_hammered(server: Loopback, connect: Connect) -> None:
+    server.reply = lambda asked: error(429, "slow", retry_after="0")
+    with pytest.raises(TeacherDown, match="has asked to slow down"):
+        connect(patience=0.3).ask(ask())
+    assert len(server.asked) < 12  # the pauses double from 10 ms
+
+
+def test_an_error_inside_an_answer_of_200_counts_as_what_it_says(
+    server: Loopback, connect: Connect, two_keys: list[str]
+) -> None:
+    server.refused = {"key-aaaaaaaa": Answer({"error": {"message": "No auth credentials found", "code": "401"}})}
+    client = connect(keys_env=two_keys)
+    assert [client.ask(ask(f"text {number}")).text for number in range(4)] == ["yes"] * 4
+    assert [asked.key for asked in server.asked].count("key-aaaaaaaa") == 1
+    server.refused = {}
+    server.reply = lambda asked: Answer({"error": {"message": "too long", "code": 400}})
+    with pytest.raises(NoAnswer, match="refuses this request"):
+        client.ask(ask("another"))
+
+
+def test_the_kind_that_an_answer_declares_does_not_matter(server: Loopback, connect: Connect) -> None:
+    answer = said("yes")
+    answer.headers["Content-Type"] = "text/html"
+    server.script = [answer]
+    assert connect().ask(ask()).text == "yes" and len(server.asked) == 1
+
+
+def test_a_wrong_path_says_what_may_be_missing(server: Loopback, connect: Connect) -> None:
+    server.models = server_error = Answer(b"Not Found", 404)
+    server.reply = lambda asked: server_error
+    with pytest.raises(TeacherDown, match=r"does base_url lack its last part, such as /v1\?"):
+        connect().ask(ask())
+    assert len(server.asked) == 1
+
+
+def test_a_refused_tls_handshake_is_told(server: Loopback, connect: Connect) -> None:
+    server.url = server.url.replace("http://", "https://")
+    with pytest.raises(UserError, match=r"cannot be reached \(.*SSL.*teacher\.base_url"):
+        connect()
 
 
 def test_an_endpoint_that_only_puts_off_is_told(server: Loopback, connect: Connect) -> None:

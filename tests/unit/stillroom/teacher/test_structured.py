@@ -29,13 +29,20 @@ ASK = [("user", "Which topic?")]
         'Sure, here it is:\n```\n{"a": 1}\n```\nAnything else?',
         'The answer is {"a": 1}.',
         '<think>Is it {"a": 2}?</think>\n{"a": 1}',
+        'Is it {"a": 2}?\n</think>\n{"a": 1}',
+        '{"a": 1}\n\nExplanation: the text [1] says so.',
+        '```json {"a": 1}```',
+        '```JSON\n{"a": 1}',
+        'As [1] says: {"a": 1}, that is {"a": 1}.',
     ],
 )
 def test_json_is_found_where_models_put_it(text: str) -> None:
     assert read_json(text) == {"a": 1}
+    assert read_json('{"a": "write ```x``` there"}') == {"a": "write ```x``` there"}
+    assert read_json("Here: [1, 2]") == [1, 2] and read_json("```\n5\n```") == 5
 
 
-@pytest.mark.parametrize("text", ["", "no", "{", '{"a": NaN}', '{"a": 1} or "b"', "[" * 5000, "{'a': 1}"])
+@pytest.mark.parametrize("text", ["", "no", "{", '{"a": NaN}', '{"a": 1} or {"a": 2}', "[" * 5000, "{'a': 1}"])
 def test_what_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"JSON|empty|nested"):
         read_json(text)

@@ -9,7 +9,9 @@ from stillroom.data.documents.document import Builder, Document
 from stillroom.data.documents.plain import markdown_headings
 
 PIECES = st.lists(
-    st.sampled_from(["# Top\n", "## Sub\n", "a word ", "\n\n", "Ende. ", "句子。", "x" * 130, "\t", "1, 2; ", "\n"]),
+    st.sampled_from(
+        ["# Top\n", "## Sub\n", "a word ", "\n\n", "Ende. ", "句子。", "x" * 130, "\t", "1, 2; ", "\n", " " * 500]
+    ),
     max_size=120,
 ).map("".join)
 
@@ -40,6 +42,11 @@ def document(*blocks: tuple[int, str]) -> Document:
 
 
 LONG = "The keeper counts the jars in the evening and writes the number down. " * 10
+
+
+def test_a_gap_longer_than_a_chunk_makes_no_empty_one() -> None:
+    found = list(chunks(Document("a.txt", "before" + " " * 5000 + "after"), 1000, 100))
+    assert [chunk.text for chunk in found] == ["before", "after"]
 
 
 def test_a_heading_begins_a_chunk_and_stands_over_it() -> None:

@@ -1,3 +1,4 @@
+import re
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -80,6 +81,32 @@ def test_html_in_the_encoding_it_declares(tmp_path: Path) -> None:
     assert read_document(tmp_path / "b.html", "b").text.strip() == "请假规定如下"
 
 
+def test_html_headings_stand_where_they_are_said_to(tmp_path: Path) -> None:
+    body = (
+        "<p>Soft\u200bbreaks\u200b and\ufeff marks.</p><h1>Shipping\u200b costs</h1><p>Four euros.</p><h2>Returns</h2>"
+    )
+    (tmp_path / "a.html").write_text(body, encoding="utf-8")
+    document = read_document(tmp_path / "a.html", "a.html")
+    assert titles(document) == [(1, "Shipping costs"), (2, "Returns")] and "\u200b" not in document.text
+
+
+def test_html_inside_of_a_form_is_read_and_small_forms_are_not(tmp_path: Path) -> None:
+    search = "<form><label>Search the site</label><input><select><option>Everything</option></select></form>"
+    (tmp_path / "a.html").write_text(
+        f"<body><form id=aspnetForm><h1>Leave</h1><p>{'Thirty days. ' * 9}</p></form></body>"
+    )
+    (tmp_path / "b.html").write_text(f"<body>{search}<h1>Leave</h1><p>{'Thirty days. ' * 9}</p></body>")
+    assert "Thirty days." in read_document(tmp_path / "a.html", "a.html").text
+    text = read_document(tmp_path / "b.html", "b.html").text
+    assert "Thirty days." in text and "Search" not in text and "Everything" not in text
+
+
+def test_html_that_is_hidden_is_not_read_but_what_unfolds_is(tmp_path: Path) -> None:
+    folded = "<button aria-controls=x>More</button><div id=x hidden style='display:none'>Unfolded words.</div>"
+    (tmp_path / "a.html").write_text(f"<p>Words.</p><div hidden>No.</div><i aria-hidden=true>icon</i>{folded}")
+    assert read_document(tmp_path / "a.html", "a.html").text.split("\n") == ["Words.", "", "Unfolded words."]
+
+
 def test_markdown_headings_outside_of_code_and_front_matter(tmp_path: Path) -> None:
     text = "---\ntitle: x\n---\n# The *data* step\n\n```sh\n# no heading\n```\n\nUnderlined\n---\nmore\n"
     (tmp_path / "a.md").write_text(text)
@@ -123,7 +150,16 @@ def test_broken_files(tmp_path: Path, suffix: str, damage: str) -> None:
         path.write_bytes(data[: len(data) // 3] if suffix != ".pdf" else data[:200])
     else:
         made.xlsx(path) if suffix != ".xlsx" else made.docx(path)
-    assert refused(path).startswith("broken document: not a")
+    said = refused(path)
+    assert said.startswith("broken document: not a") or (suffix == ".pdf" and "another kind of file" in said)
+
+
+def test_a_file_of_another_kind_than_its_name_says(tmp_path: Path) -> None:
+    made.pdf(tmp_path / "a.txt", ["x"])
+    said = "another kind of file: by its first bytes it is a PDF; give it the ending .pdf"
+    assert refused(tmp_path / "a.txt") == said
+    made.docx(tmp_path / "a.md")
+    assert "by its first bytes it is an archive, as Word, Excel and PowerPoint write them" in refused(tmp_path / "a.md")
 
 
 def test_locked_office_file(tmp_path: Path) -> None:
@@ -176,6 +212,30 @@ def test_documents_without_text(tmp_path: Path) -> None:
     made.pdf(tmp_path / "a.pdf", [""])
     assert refused(tmp_path / "a.html") == refused(tmp_path / "a.txt") == "empty document: it holds no text"
     assert "no text: none of its 1 pages has a text layer" in refused(tmp_path / "a.pdf")
+
+
+def test_one_bad_page_does_not_spoil_the_others(tmp_path: Path) -> None:
+    path = made.pdf(tmp_path / "a.pdf", ["First words", "Second words", "Third words"])
+    data = path.read_bytes()
+    tree = re.search(rb"/Kids \[([^\]]*)\]", data)
+    assert tree is not None
+    second = tree.group(1).split(b" R")[1].split()[0]
+    path.write_bytes(data.replace(b"\n%s 0 obj\n<<" % second, b"\n%s 0 obj\n<x" % second))
+    document = read_document(path, "a.pdf")
+    assert "First words" in document.text and "Second" not in document.text
+    assert document.page_at(document.text.index("Third words")) == 3
+    assert document.notes == ("a.pdf: pages that are damaged and were left out: 2.",)
+
+
+def test_a_pdf_of_ten_thousand_empty_pages(tmp_path: Path) -> None:
+    import pypdfium2
+
+    pdf = pypdfium2.PdfDocument.new()
+    for _ in range(10_000):
+        pdf.new_page(200, 200).close()
+    pdf.save(tmp_path / "a.pdf")
+    pdf.close()
+    assert "no text: none of its 10,000 pages has a text layer" in refused(tmp_path / "a.pdf")
 
 
 def test_a_scan_without_ocr_says_what_to_install(tmp_path: Path) -> None:

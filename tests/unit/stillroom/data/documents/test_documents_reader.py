@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import made_documents as made
 import pytest
 
 from stillroom.data.documents.reader import DocumentsReader
+from stillroom.data.finish import prepare_data_set
 from stillroom.data.prepare import prepare
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row, read_rows
@@ -85,6 +87,42 @@ def test_an_empty_folder_ends_the_data_step(tmp_path: Path, make_recipe: Any) ->
     (tmp_path / "docs").mkdir()
     with pytest.raises(UserError, match="holds no document"):
         prepare(make_recipe({"kind": "documents", "path": "docs"}), tmp_path, tmp_path / "out")
+
+
+def test_a_folder_with_loops_pipes_and_strange_names(tmp_path: Path, make_recipe: Any) -> None:
+    docs = tmp_path / "docs"
+    (docs / "deep").mkdir(parents=True)
+    (docs / "deep/round").symlink_to(docs)
+    (docs / "nowhere.txt").symlink_to(docs / "gone.txt")
+    os.mkfifo(docs / "pipe.txt")
+    (docs / "empty.txt").touch()
+    for number, name in enumerate(
+        [b"two\nlines.txt", b"latin-\xfc.txt", b"plain.txt", *(b"%d.md" % n for n in range(12))]
+    ):
+        with open(os.fsencode(docs) + b"/" + name, "w") as stream:
+            stream.write(" ".join(f"word{number}-{place}" for place in range(40)))
+    recipe = make_recipe({"kind": "documents", "path": "docs", "label": {"kind": "a"}})
+    report = prepare_data_set(recipe, tmp_path, tmp_path / "out")
+    rows = [row for split in ("train", "validation", "test") for row in read_rows(tmp_path / f"out/{split}.jsonl")]
+    assert {row.meta["file"] for row in rows} >= {"two\nlines.txt", "latin-\\xfc.txt", "plain.txt"}
+    assert len(rows) == 15 and report["dropped"] == {"empty document": 1}
+
+
+def test_a_folder_that_is_closed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder(tmp_path)
+    scan = os.scandir
+
+    def closed(path: Any) -> Any:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    opened = reader(tmp_path)
+    assert "deep/b.DOCX" not in opened.files and "a.pdf" in opened.files
+    assert opened.notes == [
+        f"documents:docs: the folder {tmp_path / 'docs/deep'} cannot be opened (Permission denied); it was passed over."
+    ]
 
 
 def test_the_overlap_is_checked_with_the_recipe(tmp_path: Path) -> None:

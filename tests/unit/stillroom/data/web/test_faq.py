@@ -33,6 +33,19 @@ def test_json_ld_of_schema_org() -> None:
     assert found('<script type="application/ld+json">{broken</script>') == []
 
 
+def test_microdata_of_schema_org() -> None:
+    body = """<div itemscope itemtype="https://schema.org/FAQPage">
+    <div itemscope itemprop="mainEntity" itemtype="https://schema.org/Question"><h3 itemprop="name">Is it free?</h3>
+    <div itemscope itemprop="acceptedAnswer" itemtype="https://schema.org/Answer"><div itemprop="text"><p>Yes.</p></div>
+    <a>Was this helpful?</a></div></div></div>"""
+    assert found(body) == [Pair("Is it free?", "Yes.", "microdata")]
+
+
+def test_an_answer_that_a_button_unfolds() -> None:
+    body = "<h3><button aria-controls='a1'>Is it free?</button></h3><div id='a1' hidden><p>Yes.</p></div>"
+    assert found(body) == [Pair("Is it free?", "Yes.", "heading")]
+
+
 def test_details_and_summary() -> None:
     body = "<details><summary>Can I <b>return</b> it?</summary>Yes,<p>for a month.</p></details><details>none</details>"
     assert found(body) == [Pair("Can I return it?", "Yes,\n\nfor a month.", "details")]

@@ -89,6 +89,39 @@ def test_a_longer_crawl_delay_counts(here: Site, tmp_path: Path) -> None:
     assert clock.slept == [7.0, 7.0]
 
 
+def test_a_request_rate_counts_and_a_pause_of_an_hour_is_not_waited(here: Site, tmp_path: Path) -> None:
+    here.page("/robots.txt", "User-agent: *\nRequest-rate: 1/9", "text/plain")
+    opened, clock = fetcher(tmp_path / "a", delay=2.0)
+    opened.get(here.page("/a", "x"))
+    assert clock.slept == [9.0]
+    here.page("/robots.txt", "User-agent: *\nCrawl-delay: 3600", "text/plain")
+    assert "robots.txt asks for too long a pause: " in fails(tmp_path / "b", here.url + "/a")
+    assert here.count("/a") == 1
+
+
+def test_a_redirect_to_another_host_asks_its_robots_txt(here: Site, tmp_path: Path) -> None:
+    with site() as other:
+        other.page("/robots.txt", "User-agent: *\nDisallow: /private", "text/plain")
+        other.page("/private", "secret")
+        url = here.answers("/a", (302, {"Location": other.page("/open", "words")}, b""))
+        assert fetcher(tmp_path)[0].get(url).url == f"{other.url}/open"
+        hidden = here.answers("/b", (302, {"Location": f"{other.url}/private"}, b""))
+        assert "robots.txt forbids it" in fails(tmp_path, hidden)
+        assert other.asked == ["/robots.txt", "/open", "/robots.txt"]
+
+
+def test_a_page_that_drips_or_does_not_end_is_given_up(
+    here: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stillroom.data.web.fetch.LONGEST_PAGE", 0.0)
+    assert "it was not whole after 0 s" in fails(tmp_path, here.page("/a", "x" * 100))
+    monkeypatch.setattr("stillroom.data.web.fetch.LONGEST_PAGE", 60.0)
+    monkeypatch.setattr("stillroom.data.web.fetch.LARGEST_PAGE", 1000)
+    bomb = gzip.compress(b"x" * 10**6)
+    here.answers("/b", (200, {"Content-Encoding": "gzip"}, bomb))
+    assert "file too large: more than" in fails(tmp_path, here.url + "/b")
+
+
 def test_errors_that_pass_are_tried_again_as_the_server_asks(here: Site, tmp_path: Path) -> None:
     url = here.answers("/a", (429, {"Retry-After": "9"}, b""), (500, {}, b""), (200, {}, b"at last"))
     opened, clock = fetcher(tmp_path)
@@ -170,6 +203,25 @@ def test_sitemaps_of_sitemaps_gzip_and_text(here: Site, tmp_path: Path) -> None:
     assert addresses(opened, listed, 10) == [f"{here.url}/x", f"{here.url}/y"]
 
 
+def test_addresses_of_pictures_in_a_sitemap_are_no_pages(here: Site, tmp_path: Path) -> None:
+    image = '<image:image xmlns:image="http://www.google.com/schemas/sitemap-image/1.1"><image:loc>{}</image:loc></image:image>'
+    entry = f"<url><loc>{here.url}/a</loc>{image.format(here.url + '/a.png')}</url>"
+    url = here.page("/images.xml", SITEMAP.format(entry), "application/xml")
+    assert addresses(fetcher(tmp_path)[0], url, 10) == [f"{here.url}/a"]
+
+
+def test_sitemaps_in_a_circle_end(here: Site, tmp_path: Path) -> None:
+    def index(*names: str) -> str:
+        below = "".join(f"<sitemap><loc>{here.url}/{name}</loc></sitemap>" for name in names)
+        return f"<sitemapindex>{below}</sitemapindex>"
+
+    here.page("/one.xml", index("two.xml", "one.xml"))
+    here.page("/two.xml", index("one.xml", "three.xml"))
+    here.page("/three.xml", SITEMAP.format(f"<url><loc>{here.url}/a</loc></url>"))
+    assert addresses(fetcher(tmp_path)[0], f"{here.url}/one.xml", 10) == [f"{here.url}/a"]
+    assert here.count("/one.xml") == 1
+
+
 def test_what_is_no_sitemap(here: Site, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="holds <html>, not <urlset>"):
         addresses(fetcher(tmp_path)[0], here.page("/a", "<html><p>Hello</p></html>"), 5)
@@ -180,6 +232,9 @@ def test_what_is_no_sitemap(here: Site, tmp_path: Path) -> None:
 def test_addresses_are_http_and_without_fragment() -> None:
     assert checked("https://a.example/b?c=1#d") == "https://a.example/b?c=1"
     assert checked("http://a.example") == "http://a.example/"
+    with pytest.raises(FetchError, match=r"the address on a\.example holds a name or password") as caught:
+        checked("https://me:hunter2@a.example/b")
+    assert "hunter2" not in str(caught.value)
     for bad in ("ftp://a/b", "a.example/b", "http://", "http://[x"):
         with pytest.raises(FetchError, match="is no address"):
             checked(bad)

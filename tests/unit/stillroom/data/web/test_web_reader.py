@@ -74,7 +74,7 @@ def test_faq_pages_become_questions_and_answers(cache: Path) -> None:
 def test_a_list_of_addresses_in_a_file(cache: Path) -> None:
     with site() as here:
         fill(here)
-        (cache / "pages.txt").write_text(f"# ours\n{here.url}/b.txt\n\n")
+        (cache / "pages.txt").write_text(f"\ufeff# ours\n{here.url}/b.txt\n\n", encoding="utf-8")
         rows = list(opened(cache, urls_in="pages.txt").rows())
     assert [row.text for row in rows if isinstance(row, Row)] == ["Plain words."]
 
@@ -89,6 +89,8 @@ def test_faults_before_anything_is_read(cache: Path) -> None:
         assert "names no page to read" in opened(cache, sitemap=f"{here.url}/none.xml").faults()[0]
     assert "is no address" in opened(cache, urls=["www.example.org"]).faults()[0]
     assert "No such file" in opened(cache, urls_in="none.txt").faults()[0]
+    (cache / "latin.txt").write_bytes(b"https://a.example/\xfc")
+    assert "is not UTF-8 text with one address a line" in opened(cache, urls_in="latin.txt").faults()[0]
 
 
 def test_the_recipe_says_what_is_missing(tmp_path: Path) -> None:
