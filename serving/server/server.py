@@ -78,7 +78,7 @@ def is_local(bound: socket.socket) -> bool:
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn that drains before it closes. A second signal ends it at once."""
+    """uvicorn that drains before it closes. A second signal ends the grace, a third one everything."""
 
     def __init__(self, config: uvicorn.Config, service: Service, grace: float, ready: "Callable[[], None]") -> None:
         super().__init__(config)
@@ -92,10 +92,11 @@ class DrainingServer(uvicorn.Server):
         self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: the first begins the drain."""
+        """A signal: the first begins the drain, the second ends its grace: who is not answered is told so."""
         lifecycle = self._service.lifecycle
         if lifecycle.draining:
-            self.force_exit = self.should_exit = True
+            self.force_exit = self.should_exit = not self._grace
+            self._grace = 0.0
             return
         self._captured_signals.append(sig)
         lifecycle.drain()  # nothing more: a signal comes in the middle of anything, such as writing a log line
