@@ -101,8 +101,10 @@ def decode(data: bytes, charset: str | None) -> str:
             continue
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data, cp_isolation=GUESSES).best()
-    return str(best) if best else data.decode("latin-1")
+    # Single letters above ASCII between others: one byte each, as the West writes; a short text gives no other clue.
+    guesses = GUESSES if re.search(rb"[\x80-\xff]{2}", data) else ["cp1252", "cp1250"]
+    best = from_bytes(data, cp_isolation=guesses).best()
+    return str(best) if best else data.decode("cp1252" if guesses is not GUESSES else "latin-1", "replace")
 
 
 def _header(message: Message, name: str) -> str:
@@ -131,10 +133,12 @@ def _date(header: str) -> datetime | None:
 
 
 def _body(message: Message) -> str:
-    """The first plain text that says anything, else the first HTML as text."""
-    for kind in ("text/plain", "text/html"):
-        for part in message.walk():
-            if part.get_content_type() == kind and part.get_content_disposition() != "attachment":
+    """The first plain text that says anything, else the first HTML as text, else any other text (such as a calendar
+    entry, or the whole of a mail that promises parts and has none)."""
+    parts = [part for part in message.walk() if part.get_content_disposition() != "attachment"]
+    for kind in ("text/plain", "text/html", ""):
+        for part in parts:
+            if part.get_content_type() == kind or (not kind and _is_other_text(part)):
                 text = _part_text(part)
                 # Plain text is sometimes HTML all the same, and says so only by its first letters.
                 if kind == "text/html" or re.match(r"\s*<(!doctype\s|html\b)", text, re.IGNORECASE):
@@ -142,6 +146,10 @@ def _body(message: Message) -> str:
                 if text.strip():
                     return text
     return ""
+
+
+def _is_other_text(part: Message) -> bool:
+    return not part.is_multipart() and part.get_content_maintype() in ("text", "multipart")
 
 
 def _part_text(part: Message) -> str:

@@ -55,7 +55,7 @@ def _beside(opened: DataSet, report: Json, found: Json, recipe: Recipe | None, a
         other.manifest.setdefault("output_schema", opened.schema)  # a bare file knows no classes of its own
     reports = (report, _report(other, _folder(against, other)))
     compared = comparison(opened, other, reports, (found, _statistics(against, other, recipe)))
-    return {"compared": compared, "other": {"name": _name(against, other), "version": other.version}}
+    return {"compared": compared, "other": {"name": f"{_name(against, other)} ({against})", "version": other.version}}
 
 
 def _folder(path: Path, opened: DataSet) -> Path | None:

@@ -139,6 +139,19 @@ def test_undeclared_chinese_is_guessed() -> None:
     assert decode(text.encode("gb18030"), None) == text
 
 
+def test_a_short_text_with_single_letters_is_western() -> None:
+    assert parse_mail(b"From: a@x.org\n\nK\xf6ln").body == "Köln"
+    assert parse_mail(
+        "From: a@x.org\n\n会议明天上午十点在二楼会议室举行，请准时参加。".encode("gb18030")
+    ).body.startswith("会议明天")
+
+
+def test_a_mail_that_promises_parts_and_has_none() -> None:
+    assert parse_mail(b"From: a@x.org\nContent-Type: multipart/mixed\n\nOnly words.\n").body == "Only words."
+    calendar = b"From: a@x.org\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\nSUMMARY:Summer party\nEND:VCALENDAR\n"
+    assert "SUMMARY:Summer party" in parse_mail(calendar).body
+
+
 def test_mime_words_and_raw_letters_in_headers() -> None:
     data = "Subject: =?iso-8859-1?q?Gr=FC=DFe?= =?utf-8?b?5Lya6K6u?= now\nFrom: Jürgen <j@example.org>\n\nx".encode()
     mail = parse_mail(data)
