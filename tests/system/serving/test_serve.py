@@ -65,7 +65,7 @@ def ask(client: openai.OpenAI, **more: Any) -> Any:
 
 def test_it_says_where_it_listens_and_how_to_ask(server: Process) -> None:
     assert re.match(
-        r"mails-Q4_1\.gguf is served as mails at http://127\.0\.0\.1:\d+, [\d.]+ s after the start\.\n", server.banner
+        r"mails-F16\.gguf is served as mails at http://127\.0\.0\.1:\d+, [\d.]+ s after the start\.\n", server.banner
     )
     assert f"curl {server.url}/v1/extract -H 'Content-Type: application/json' -d" in server.banner
 
@@ -237,9 +237,9 @@ def test_what_cannot_be_served_is_one_clear_message(model: Path, tmp_path: Path,
     port = server.url.rpartition(":")[2]
     assert f"Cannot listen on 127.0.0.1 port {port}" in refused("serve", str(model), "--port", port)
     assert "No such file or folder" in refused("serve", str(tmp_path / "none.gguf"))
-    file = tmp_path / "mails-Q4_1.gguf"
+    file = tmp_path / "mails-F16.gguf"
     file.write_bytes((model / file.name).read_bytes()[:200_000])
-    assert "mails-Q4_1.gguf" in refused("serve", str(file), "--port", "0")
+    assert "mails-F16.gguf" in refused("serve", str(file), "--port", "0")
     whole = bytearray((model / file.name).read_bytes())
     whole[-1] ^= 1  # a whole file, but for one bit of a weight
     file.write_bytes(whole)
