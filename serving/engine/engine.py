@@ -35,7 +35,7 @@ class Engine:
         """The model file's, as hex digits."""
         cells = cells or cells_that_fit(read_metadata(gguf), limits.slots, limits.context_tokens, gguf.stat().st_size)
         sequences = 2 * limits.slots + 1  # as many finished ones as live ones, and the pinned prefix
-        self._llama = Llama(gguf, sequences=sequences, cells=cells)
+        self._llama = Llama(gguf, sequences=sequences, cells=cells, fast=True)
         self.limits = limits
         self.context = min(limits.context_tokens, self._llama.cells)
         """Tokens that one request may have, prompt and answer."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.engine.kernels import kernels
 from stillroom import machine
 from stillroom.errors import UserError
 from stillroom.export.gguf import check_gguf, read_metadata
@@ -34,12 +35,14 @@ class Llama:
     """One GGUF model with one context.
 
     sequences: how many may be alive at once. cells: room in tokens for all of them together; a prefix that sequences
-    share takes its room once. batch: most tokens in one decode. Raises UserError for a file that cannot be used.
+    share takes its room once. batch: most tokens in one decode. fast: with our own kernels where they can be had.
+    Raises UserError for a file that cannot be used.
     """
 
-    def __init__(self, path: Path, sequences: int, cells: int, batch: int = 512) -> None:
+    def __init__(self, path: Path, sequences: int, cells: int, batch: int = 512, fast: bool = False) -> None:
         import llama_cpp
 
+        self._kernels = kernels() if fast else None
         # The header alone: llama.cpp aborts the process on some broken files, and this finds those without a load.
         check_gguf(path, load=False)
         self.metadata = read_metadata(path)
@@ -48,9 +51,9 @@ class Llama:
         self._lib = llama_cpp
         with captured_log() as lines:
             llama_cpp.llama_backend_init()
-            self.model = llama_cpp.llama_model_load_from_file(
-                str(path).encode(), llama_cpp.llama_model_default_params()
-            )
+            parameters = llama_cpp.llama_model_default_params()
+            parameters.use_extra_bufts = self._kernels is None  # ours read the weights as they are in the file
+            self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
             if not self.model:
                 raise UserError(f"{path} cannot be loaded by llama.cpp: {_last(lines)}. Export the model again.")
             self._vocab: Any = llama_cpp.llama_model_get_vocab(self.model)
@@ -65,6 +68,8 @@ class Llama:
         self.cells: int = llama_cpp.llama_n_ctx(self._context)
         self.words: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
         self.end_tokens = {token for token in range(self.words) if llama_cpp.llama_vocab_is_eog(self._vocab, token)}
+        if self._kernels is not None and self._memory:
+            self._kernels.take_in(self.model, self._compute_one)
 
     def _parameters(self, sequences: int, cells: int, batch: int) -> Any:
         parameters = self._lib.llama_context_default_params()
@@ -74,6 +79,12 @@ class Llama:
         parameters.n_threads = parameters.n_threads_batch = machine.cpu_threads()
         parameters.kv_unified = True  # one buffer, so that copying a shared prefix copies nothing
         return parameters
+
+    def _compute_one(self) -> None:
+        """One token, so that every weight is used."""
+        self.decode([Entry(0, 0, 0, True)])
+        self.all_logits(1)
+        self.cut_sequence(0, 0)
 
     @property
     def chat_template(self) -> str:
@@ -196,6 +207,8 @@ class Llama:
             self._lib.llama_batch_free(self._batch)
             self._lib.llama_free(self._context)
             self._lib.llama_model_free(self.model)
+        if self._kernels is not None:
+            self._kernels.forget(self.model)
 
 
 def _last(lines: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ class Specialist:
 
     def __init__(self, gguf: Path, recipe: Recipe, slots: int = SLOTS) -> None:
         self._recipe, room = recipe, recipe.serve.context_tokens + recipe.serve.max_answer_tokens
-        self._llama = Llama(gguf, sequences=2 * slots + 1, cells=slots * room)
+        self._llama = Llama(gguf, sequences=2 * slots + 1, cells=slots * room, fast=True)
         special = {name: self._llama.token_text(f"tokenizer.ggml.{name}_id") for name in ("bos_token", "eos_token")}
         self._prompter = Prompter(recipe, self._llama.chat_template, **special)
         # The prefix's last token may merge with the text's first one, so it is left to each prompt.

@@ -1,0 +1,627 @@
+// Two of llama.cpp's operations, faster on processors with AVX-512 VNNI: products with weights in Q8_0 or Q4_0, and
+// attention over a KV cache that many sequences share. Everything else stays llama.cpp's own.
+//
+// llama.cpp asks a list of extra kernels before it computes an operation itself; `stillroom_install` puts these at its
+// front. The products are those of llama.cpp: the same activations rounded to 8 bit, whole-number sums within a block of
+// 32, then a sum of floats over blocks. Attention computes in 32 bit throughout.
+
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+// What is used of ggml 0.25's interface. `stillroom_install` refuses a library in which it looks otherwise.
+extern "C" {
+struct ggml_tensor {
+    int type;
+    void * buffer;
+    int64_t ne[4];
+    size_t nb[4];
+    int op;
+    int32_t op_params[16];
+    int32_t flags;
+    ggml_tensor * src[10];
+    ggml_tensor * view_src;
+    size_t view_offs;
+    void * data;
+    char name[64];
+    void * extra;
+    char padding[8];
+};
+struct ggml_init_params {
+    size_t mem_size;
+    void * mem_buffer;
+    bool no_alloc;
+};
+struct ggml_compute_params {
+    int ith, nth;
+    size_t wsize;
+    void * wdata;
+    void * threadpool;
+    bool use_ref;
+};
+const char * ggml_op_name(int op);
+size_t ggml_tensor_overhead(void);
+void * ggml_init(ggml_init_params params);
+void ggml_free(void * context);
+ggml_tensor * ggml_new_tensor_2d(void * context, int type, int64_t ne0, int64_t ne1);
+ggml_tensor * ggml_mul_mat(void * context, ggml_tensor * a, ggml_tensor * b);
+ggml_tensor * ggml_set_name(ggml_tensor * tensor, const char * name);
+void ggml_barrier(void * threadpool);
+void ggml_threadpool_chunk_set(void * threadpool, int value);
+int ggml_threadpool_chunk_add(void * threadpool, int value);
+void * ggml_backend_cpu_reg(void);
+void * ggml_backend_reg_get_proc_address(void * registry, const char * name);
+void * ggml_backend_reg_dev_get(void * registry, size_t index);
+void quantize_row_q8_0(const float * x, void * y, int64_t k);
+}
+struct ggml_backend_buffer_type {
+    void * iface[6];
+    void * device;
+    void * context;
+};
+std::vector<ggml_backend_buffer_type *> & ggml_backend_cpu_get_extra_buffer_types();
+
+namespace {
+
+enum { F32 = 0, F16 = 1, Q4_0 = 2, Q8_0 = 8 };
+constexpr int BLOCK = 32, PANEL = 16, TILE = 64;
+int MUL_MAT = -1, FLASH_ATTN = -1;
+
+#if defined(__AVX512F__) && defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+#define STILLROOM_KERNELS 1
+#endif
+
+#ifdef STILLROOM_KERNELS
+
+// Weights, 16 outputs side by side: for each block of 32 inputs the codes (unsigned; 4 inputs of each output behind each
+// other) and the 16 scales.
+struct Packed {
+    bool four;
+    int64_t inputs, outputs;
+    uint8_t * data;
+    const void * owner;
+
+    size_t block() const { return (four ? 256 : 512) + 2 * PANEL; }
+    const uint8_t * panel(int64_t number) const { return data + number * (inputs / BLOCK) * block(); }
+    ~Packed() { free(data); }
+};
+
+// What was seen while its owner was taken in: its weights by their place, and the memory of its KV cache.
+std::shared_mutex guard;
+std::unordered_map<const void *, std::unique_ptr<Packed>> packed;
+std::unordered_map<const void *, const void *> caches;
+thread_local const void * packing = nullptr;
+
+std::unique_ptr<Packed> pack(const ggml_tensor * weights) {
+    auto made = std::make_unique<Packed>();
+    made->four = weights->type == Q4_0;
+    made->inputs = weights->ne[0];
+    made->outputs = weights->ne[1];
+    made->owner = packing;
+    const int64_t blocks = made->inputs / BLOCK;
+    made->data = (uint8_t *) aligned_alloc(64, (made->outputs / PANEL * blocks * made->block() + 63) / 64 * 64);
+    if (!made->data) return nullptr;
+    const size_t source = made->four ? 18 : 34;
+    for (int64_t first = 0; first < made->outputs; first += PANEL) {
+        uint8_t * out = (uint8_t *) made->panel(first / PANEL);
+        for (int64_t block = 0; block < blocks; ++block, out += made->block()) {
+            for (int lane = 0; lane < PANEL; ++lane) {
+                const uint8_t * in = (const uint8_t *) weights->data + (first + lane) * weights->nb[1] + block * source;
+                memcpy(out + (made->four ? 256 : 512) + 2 * lane, in, 2);
+                uint8_t codes[BLOCK];
+                for (int i = 0; i < BLOCK; ++i) {
+                    // Q4_0 keeps inputs 0 to 15 in the low halves of its bytes, 16 to 31 in the high ones.
+                    codes[i] = made->four ? (i < 16 ? in[2 + i] & 15 : in[2 + i - 16] >> 4) : in[2 + i] ^ 0x80;
+                }
+                for (int group = 0; group < 8; ++group) {
+                    for (int i = 0; i < 4; ++i) {
+                        const uint8_t code = codes[4 * group + i];
+                        if (!made->four) out[64 * group + 4 * lane + i] = code;
+                        else if (group < 4) out[64 * group + 4 * lane + i] = code;
+                        else out[64 * (group - 4) + 4 * lane + i] |= code << 4;
+                    }
+                }
+            }
+        }
+    }
+    return made;
+}
+
+const Packed * find(const ggml_tensor * op) {
+    const ggml_tensor * weights = op->src[0];
+    const ggml_tensor * inputs = op->src[1];
+    if (weights->type != Q8_0 && weights->type != Q4_0) return nullptr;
+    if (inputs->type != F32 || op->type != F32 || inputs->nb[0] != 4 || op->nb[0] != 4) return nullptr;
+    if (weights->ne[2] != 1 || weights->ne[3] != 1 || inputs->ne[2] != 1 || inputs->ne[3] != 1) return nullptr;
+    if (weights->ne[0] % BLOCK || weights->ne[1] % (2 * PANEL)) return nullptr;
+    {
+        std::shared_lock<std::shared_mutex> lock(guard);
+        auto known = packed.find(weights->data);
+        if (known != packed.end()) {
+            const Packed & found = *known->second;
+            const bool same = found.inputs == weights->ne[0] && found.outputs == weights->ne[1];
+            return same && found.four == (weights->type == Q4_0) ? &found : nullptr;
+        }
+    }
+    if (!packing) return nullptr;
+    auto made = pack(weights);
+    if (!made) return nullptr;
+    std::unique_lock<std::shared_mutex> lock(guard);
+    return (packed[weights->data] = std::move(made)).get();
+}
+
+// Activations of some tokens in 8 bit: codes, the scale of each block, and what the weights' offset adds to its sum.
+struct Rows {
+    int64_t blocks;
+    int8_t * codes;
+    float * scales;
+    int32_t * offsets;
+
+    Rows(void * memory, int64_t tokens, int64_t inputs) : blocks(inputs / BLOCK) {
+        uintptr_t at = ((uintptr_t) memory + 63) & ~(uintptr_t) 63;
+        codes = (int8_t *) at;
+        scales = (float *) (codes + tokens * inputs);
+        offsets = (int32_t *) (scales + tokens * blocks);
+    }
+    static size_t bytes(int64_t tokens, int64_t inputs) { return 64 + tokens * (inputs + inputs / BLOCK * 8); }
+
+    void fill(int64_t token, const float * row, uint8_t * scratch, int offset) {
+        quantize_row_q8_0(row, scratch, blocks * BLOCK);
+        for (int64_t block = 0; block < blocks; ++block) {
+            const uint8_t * in = scratch + 34 * block;
+            uint16_t scale;
+            memcpy(&scale, in, 2);
+            scales[token * blocks + block] = _cvtsh_ss(scale);
+            const __m256i values = _mm256_loadu_si256((const __m256i *) (in + 2));
+            _mm256_storeu_si256((__m256i *) (codes + (token * blocks + block) * BLOCK), values);
+            const __m256i sums = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), values);
+            __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+            half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+            half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+            offsets[token * blocks + block] = -offset * _mm_cvtsi128_si32(half);
+        }
+    }
+};
+
+// T tokens times 32 outputs.
+template <int T, bool FOUR>
+void multiply(const uint8_t * left, const uint8_t * right, const Rows & rows, int64_t token, float * out, size_t stride) {
+    constexpr size_t SIZE = (FOUR ? 256 : 512) + 2 * PANEL;
+    const int64_t blocks = rows.blocks;
+    const __m512i low = _mm512_set1_epi8(15);
+    __m512 sums[T][2];
+    for (int t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm512_setzero_ps();
+    for (int64_t block = 0; block < blocks; ++block, left += SIZE, right += SIZE) {
+        __m512i whole[T][2];
+        for (int t = 0; t < T; ++t) {
+            whole[t][0] = whole[t][1] = _mm512_set1_epi32(rows.offsets[(token + t) * blocks + block]);
+        }
+        for (int group = 0; group < (FOUR ? 4 : 8); ++group) {
+            __m512i a = _mm512_loadu_si512(left + 64 * group), b = _mm512_loadu_si512(right + 64 * group);
+            __m512i a2, b2;
+            if (FOUR) {
+                a2 = _mm512_and_si512(_mm512_srli_epi16(a, 4), low);
+                b2 = _mm512_and_si512(_mm512_srli_epi16(b, 4), low);
+                a = _mm512_and_si512(a, low);
+                b = _mm512_and_si512(b, low);
+            }
+            for (int t = 0; t < T; ++t) {
+                const int8_t * codes = rows.codes + ((token + t) * blocks + block) * BLOCK;
+                int32_t four;
+                memcpy(&four, codes + 4 * group, 4);
+                __m512i spread = _mm512_set1_epi32(four);
+                whole[t][0] = _mm512_dpbusd_epi32(whole[t][0], a, spread);
+                whole[t][1] = _mm512_dpbusd_epi32(whole[t][1], b, spread);
+                if (FOUR) {
+                    memcpy(&four, codes + 16 + 4 * group, 4);
+                    spread = _mm512_set1_epi32(four);
+                    whole[t][0] = _mm512_dpbusd_epi32(whole[t][0], a2, spread);
+                    whole[t][1] = _mm512_dpbusd_epi32(whole[t][1], b2, spread);
+                }
+            }
+        }
+        const __m512 a = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (left + SIZE - 2 * PANEL)));
+        const __m512 b = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (right + SIZE - 2 * PANEL)));
+        for (int t = 0; t < T; ++t) {
+            const __m512 scale = _mm512_set1_ps(rows.scales[(token + t) * blocks + block]);
+            sums[t][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][0]), _mm512_mul_ps(a, scale), sums[t][0]);
+            sums[t][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][1]), _mm512_mul_ps(b, scale), sums[t][1]);
+        }
+    }
+    for (int t = 0; t < T; ++t) {
+        _mm512_storeu_ps(out + t * stride, sums[t][0]);
+        _mm512_storeu_ps(out + t * stride + PANEL, sums[t][1]);
+    }
+}
+
+template <bool FOUR>
+void multiply_all(const Packed & weights, const Rows & rows, int64_t tokens, int64_t pair, float * out, size_t stride) {
+    const uint8_t * left = weights.panel(2 * pair);
+    const uint8_t * right = weights.panel(2 * pair + 1);
+    int64_t token = 0;
+    for (; token + 4 <= tokens; token += 4) multiply<4, FOUR>(left, right, rows, token, out + token * stride, stride);
+    switch (tokens - token) {
+        case 3: multiply<3, FOUR>(left, right, rows, token, out + token * stride, stride); break;
+        case 2: multiply<2, FOUR>(left, right, rows, token, out + token * stride, stride); break;
+        case 1: multiply<1, FOUR>(left, right, rows, token, out + token * stride, stride); break;
+    }
+}
+
+void product(const Packed & weights, const ggml_compute_params * params, ggml_tensor * op) {
+    const ggml_tensor * inputs = op->src[1];
+    const int64_t tokens = inputs->ne[1], size = weights.inputs;
+    Rows rows(params->wdata, tokens, size);
+    uint8_t * scratch = (uint8_t *) params->wdata + Rows::bytes(tokens, size) + params->ith * (size / BLOCK * 34 + 64);
+    for (int64_t token = params->ith; token < tokens; token += params->nth) {
+        rows.fill(token, (const float *) ((const char *) inputs->data + token * inputs->nb[1]), scratch,
+                  weights.four ? 8 : 128);
+    }
+    if (params->ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
+    ggml_barrier(params->threadpool);
+    const int64_t pairs = weights.outputs / (2 * PANEL);
+    // Small pieces, so that nobody waits long for a thread that was held up; not so small that they fight for the count.
+    const int64_t piece = pairs >= 64 * params->nth ? 8 : 1;
+    for (int64_t at = params->ith; at * piece < pairs; at = ggml_threadpool_chunk_add(params->threadpool, 1)) {
+        for (int64_t pair = at * piece; pair < pairs && pair < (at + 1) * piece; ++pair) {
+            float * out = (float *) op->data + pair * 2 * PANEL;
+            if (weights.four) multiply_all<true>(weights, rows, tokens, pair, out, op->nb[1] / 4);
+            else multiply_all<false>(weights, rows, tokens, pair, out, op->nb[1] / 4);
+        }
+    }
+}
+
+inline __m512 exponential(__m512 x) {
+    const __m512 whole = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
+    __m512 rest = _mm512_fnmadd_ps(whole, _mm512_set1_ps(0.693359375f), x);
+    rest = _mm512_fnmadd_ps(whole, _mm512_set1_ps(-2.12194440e-4f), rest);
+    __m512 sum = _mm512_set1_ps(1.9875691500e-4f);
+    for (float next : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) {
+        sum = _mm512_fmadd_ps(sum, rest, _mm512_set1_ps(next));
+    }
+    sum = _mm512_fmadd_ps(sum, _mm512_mul_ps(rest, rest), _mm512_add_ps(rest, _mm512_set1_ps(1.0f)));
+    return _mm512_scalef_ps(sum, whole);
+}
+
+// R rows of `inner` numbers times a matrix of 64 columns, added to or put into R rows of 64.
+template <int R, bool ADD>
+void times(const float * const * rows, int inner, const float * matrix, size_t stride, float * const * out) {
+    __m512 sums[R][4];
+    for (int r = 0; r < R; ++r) {
+        for (int c = 0; c < 4; ++c) sums[r][c] = ADD ? _mm512_loadu_ps(out[r] + 16 * c) : _mm512_setzero_ps();
+    }
+    for (int i = 0; i < inner; ++i) {
+        __m512 line[4];
+        for (int c = 0; c < 4; ++c) line[c] = _mm512_loadu_ps(matrix + i * stride + 16 * c);
+        for (int r = 0; r < R; ++r) {
+            const __m512 value = _mm512_set1_ps(rows[r][i]);
+            for (int c = 0; c < 4; ++c) sums[r][c] = _mm512_fmadd_ps(value, line[c], sums[r][c]);
+        }
+    }
+    for (int r = 0; r < R; ++r) {
+        for (int c = 0; c < 4; ++c) _mm512_storeu_ps(out[r] + 16 * c, sums[r][c]);
+    }
+}
+
+template <bool ADD>
+void times_all(int count, const float * const * rows, int inner, const float * matrix, size_t stride,
+               float * const * out) {
+    int at = 0;
+    for (; at + 6 <= count; at += 6) times<6, ADD>(rows + at, inner, matrix, stride, out + at);
+    switch (count - at) {
+        case 5: times<5, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 4: times<4, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 3: times<3, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 2: times<2, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 1: times<1, ADD>(rows + at, inner, matrix, stride, out + at); break;
+    }
+}
+
+// 16 by 16 numbers, turned: rows in, columns out.
+inline void turn(__m512 * r) {
+    __m512 t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+    }
+    for (int i = 0; i < 4; ++i) {
+        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; ++i) {
+        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+        r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
+
+constexpr int MOST_TOKENS = 32, MOST_SIZE = 128, MOST_HEADS = 16;
+
+// A thread's memory for one piece of attention.
+struct Attention {
+    float keys[MOST_SIZE * TILE];   // turned: [dimension][cell]
+    float values[TILE * MOST_SIZE]; // [cell][dimension]
+    float queries[MOST_TOKENS * MOST_HEADS * MOST_SIZE];
+    float sums[MOST_TOKENS * MOST_HEADS * MOST_SIZE];
+    float scores[MOST_TOKENS * MOST_HEADS * TILE];
+    float highest[MOST_TOKENS * MOST_HEADS], total[MOST_TOKENS * MOST_HEADS];
+    const float * from[MOST_TOKENS * MOST_HEADS];
+    float * to[MOST_TOKENS * MOST_HEADS];
+    float * into[MOST_TOKENS * MOST_HEADS];
+    const float * weights[MOST_TOKENS * MOST_HEADS];
+};
+
+bool attends(const ggml_tensor * op) {
+    const ggml_tensor *q = op->src[0], *k = op->src[1], *v = op->src[2], *mask = op->src[3];
+    float most_bias, softcap;
+    memcpy(&most_bias, op->op_params + 1, 4);
+    memcpy(&softcap, op->op_params + 2, 4);
+    const int64_t size = q->ne[0], heads = k->ne[2] ? q->ne[2] / k->ne[2] : 0;
+    return mask && !op->src[4] && most_bias == 0 && softcap == 0 && q->type == F32 && k->type == F16 && v->type == F16 &&
+           mask->type == F16 && q->ne[3] == 1 && k->ne[3] == 1 && mask->ne[2] == 1 && mask->ne[3] == 1 &&
+           (size == 64 || size == 128) && v->ne[0] == size && v->ne[2] == k->ne[2] && heads >= 1 &&
+           heads <= MOST_HEADS && heads * k->ne[2] == q->ne[2] && q->nb[0] == 4 && k->nb[0] == 2 && v->nb[0] == 2 &&
+           mask->nb[0] == 2;
+}
+
+bool known_cache(const ggml_tensor * op) {
+    const void * memory = op->src[1]->buffer;
+    {
+        std::shared_lock<std::shared_mutex> lock(guard);
+        if (caches.count(memory)) return true;
+    }
+    if (!packing || !memory) return false;
+    std::unique_lock<std::shared_mutex> lock(guard);
+    caches[memory] = packing;
+    return true;
+}
+
+// Which of up to 64 cells a token may see, a bit each.
+inline uint64_t visible(const uint16_t * mask, int64_t cells) {
+    const __m512i hidden = _mm512_set1_epi16((short) 0xfc00); // minus infinity
+    uint64_t bits = 0;
+    for (int half = 0; half < 2; ++half) {
+        const int64_t left = cells - 32 * half;
+        const __mmask32 there = left >= 32 ? ~0u : left <= 0 ? 0u : (1u << left) - 1;
+        const __m512i line = _mm512_maskz_loadu_epi16(there, mask + 32 * half);
+        bits |= (uint64_t) _mm512_mask_cmpneq_epi16_mask(there, line, hidden) << (32 * half);
+    }
+    return bits;
+}
+
+// Some tokens' attention in the query heads of one key head.
+void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, Attention & at) {
+    const ggml_tensor *q = op->src[0], *k = op->src[1], *v = op->src[2], *mask = op->src[3];
+    const int size = (int) q->ne[0], heads = (int) (q->ne[2] / k->ne[2]), tokens = (int) (last - first);
+    const int64_t cells = k->ne[1];
+    float scale;
+    memcpy(&scale, op->op_params, 4);
+    for (int t = 0; t < tokens; ++t) {
+        for (int h = 0; h < heads; ++h) {
+            const float * row = (const float *) ((const char *) q->data + (first + t) * q->nb[1] + (head * heads + h) * q->nb[2]);
+            const int r = t * heads + h;
+            for (int i = 0; i < size; ++i) at.queries[r * size + i] = row[i] * scale;
+            at.highest[r] = -INFINITY;
+            at.total[r] = 0;
+        }
+    }
+    memset(at.sums, 0, sizeof(float) * tokens * heads * size);
+    for (int64_t cell = 0; cell < cells; cell += TILE) {
+        const int here = (int) (cells - cell < TILE ? cells - cell : TILE);
+        uint64_t seen[MOST_TOKENS];
+        uint64_t any = 0;
+        int rows = 0;
+        for (int t = 0; t < tokens; ++t) {
+            seen[t] = visible((const uint16_t *) ((const char *) mask->data + (first + t) * mask->nb[1]) + cell, here);
+            any |= seen[t];
+            for (int h = 0; seen[t] && h < heads; ++h, ++rows) {
+                const int r = t * heads + h;
+                at.from[rows] = at.queries + r * size;
+                at.to[rows] = at.scores + r * TILE;
+                at.into[rows] = at.sums + r * size;
+                at.weights[rows] = at.to[rows];
+            }
+        }
+        if (!any) continue;
+        for (int block = 0; block < TILE; block += 16) {
+            const bool needed = (any >> block) & 0xffff;
+            for (int part = 0; part < size; part += 16) {
+                __m512 lines[16];
+                for (int i = 0; i < 16; ++i) {
+                    const bool used = needed && block + i < here;
+                    const char * key = (const char *) k->data + (cell + block + i) * k->nb[1] + head * k->nb[2] + 2 * part;
+                    lines[i] = used ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) key)) : _mm512_setzero_ps();
+                    const char * value = (const char *) v->data + (cell + block + i) * v->nb[1] + head * v->nb[2] + 2 * part;
+                    // What nobody sees may hold anything, and nothing times a NaN is not nothing.
+                    _mm512_storeu_ps(at.values + (block + i) * size + part,
+                                     used && (any >> (block + i) & 1)
+                                         ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) value))
+                                         : _mm512_setzero_ps());
+                }
+                turn(lines);
+                for (int i = 0; i < 16; ++i) _mm512_storeu_ps(at.keys + (part + i) * TILE + block, lines[i]);
+            }
+        }
+        times_all<false>(rows, at.from, size, at.keys, TILE, at.to);
+        for (int t = 0; t < tokens; ++t) {
+            for (int h = 0; seen[t] && h < heads; ++h) {
+                const int r = t * heads + h;
+                float * row = at.scores + r * TILE;
+                __m512 parts[4], top = _mm512_set1_ps(-INFINITY);
+                for (int c = 0; c < 4; ++c) {
+                    const __mmask16 bits = (__mmask16) (seen[t] >> (16 * c));
+                    parts[c] = _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), bits, row + 16 * c);
+                    top = _mm512_max_ps(top, parts[c]);
+                }
+                const float highest = fmaxf(at.highest[r], _mm512_reduce_max_ps(top));
+                if (highest > at.highest[r]) {
+                    const float less = expf(at.highest[r] - highest);
+                    at.total[r] *= less;
+                    for (int i = 0; i < size; i += 16) {
+                        float * sum = at.sums + r * size + i;
+                        _mm512_storeu_ps(sum, _mm512_mul_ps(_mm512_loadu_ps(sum), _mm512_set1_ps(less)));
+                    }
+                    at.highest[r] = highest;
+                }
+                __m512 total = _mm512_setzero_ps();
+                for (int c = 0; c < 4; ++c) {
+                    const __mmask16 bits = (__mmask16) (seen[t] >> (16 * c));
+                    const __m512 share = _mm512_maskz_mov_ps(bits, exponential(_mm512_sub_ps(parts[c], _mm512_set1_ps(highest))));
+                    total = _mm512_add_ps(total, share);
+                    _mm512_storeu_ps(row + 16 * c, share);
+                }
+                at.total[r] += _mm512_reduce_add_ps(total);
+            }
+        }
+        for (int part = 0; part < size; part += 64) {
+            times_all<true>(rows, at.weights, TILE, at.values + part, size, at.into);
+            for (int r = 0; r < rows; ++r) at.into[r] += 64;
+        }
+    }
+    for (int t = 0; t < tokens; ++t) {
+        for (int h = 0; h < heads; ++h) {
+            const int r = t * heads + h;
+            float * out = (float *) ((char *) op->data + (first + t) * op->nb[2] + (head * heads + h) * op->nb[1]);
+            const float less = at.total[r] == 0 ? 0 : 1 / at.total[r];
+            for (int i = 0; i < size; ++i) out[i] = at.sums[r * size + i] * less;
+        }
+    }
+}
+
+void attention(const ggml_compute_params * params, ggml_tensor * op) {
+    const int64_t tokens = op->src[0]->ne[1], heads = op->src[1]->ne[2];
+    // Many tokens at once share the unpacked keys; few enough that every thread has work.
+    int64_t at_once = (tokens * heads + 4 * params->nth - 1) / (4 * params->nth);
+    at_once = at_once < 1 ? 1 : at_once > MOST_TOKENS ? MOST_TOKENS : at_once;
+    const int64_t pieces = (tokens + at_once - 1) / at_once;
+    uintptr_t memory = ((uintptr_t) params->wdata + 63) & ~(uintptr_t) 63;
+    Attention & mine = *(Attention *) (memory + params->ith * ((sizeof(Attention) + 63) / 64 * 64));
+    if (params->ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
+    ggml_barrier(params->threadpool);
+    for (int64_t at = params->ith; at < pieces * heads; at = ggml_threadpool_chunk_add(params->threadpool, 1)) {
+        const int64_t first = at / heads * at_once;
+        attend(op, at % heads, first, first + at_once < tokens ? first + at_once : tokens, mine);
+    }
+}
+
+// The shape of ggml's classes of extra kernels: the order of their virtual functions is what is called.
+struct Traits {
+    virtual ~Traits() {}
+    virtual bool work_size(int threads, const ggml_tensor * op, size_t & size) {
+        if (op->op == MUL_MAT) {
+            const Packed * weights = find(op);
+            if (!weights) return false;
+            const size_t inputs = weights->inputs;
+            size = Rows::bytes(op->src[1]->ne[1], inputs) + threads * (inputs / BLOCK * 34 + 64) + 64;
+            return true;
+        }
+        size = threads * (sizeof(Attention) + 64) + 64;
+        return true;
+    }
+    virtual bool compute_forward(ggml_compute_params * params, ggml_tensor * op) {
+        if (params->use_ref) return false;
+        if (op->op == FLASH_ATTN) {
+            attention(params, op);
+            return true;
+        }
+        const Packed * weights = find(op);
+        if (weights) product(*weights, params, op);
+        return weights != nullptr;
+    }
+};
+
+struct Kernels {
+    Traits traits;
+    virtual ~Kernels() {}
+    virtual bool supports_op(void *, const ggml_tensor *) { return false; }
+    virtual Traits * get_tensor_traits(const ggml_tensor * op) {
+        if (op->op == MUL_MAT) return op->src[0]->type == Q8_0 || op->src[0]->type == Q4_0 ? &traits : nullptr;
+        return op->op == FLASH_ATTN && attends(op) && known_cache(op) ? &traits : nullptr;
+    }
+};
+
+// Whether a tensor of this library is what is declared above.
+bool same_layout() {
+    void * context = ggml_init({1 << 16, nullptr, false});
+    if (!context) return false;
+    ggml_tensor * a = ggml_set_name(ggml_new_tensor_2d(context, F32, 32, 3), "stillroom");
+    ggml_tensor * b = ggml_new_tensor_2d(context, F32, 32, 5);
+    const ggml_tensor * c = ggml_mul_mat(context, a, b);
+    const bool same = a->ne[0] == 32 && a->ne[1] == 3 && a->nb[1] == 128 && !strcmp(a->name, "stillroom") && a->data &&
+                      c->op == MUL_MAT && c->src[0] == a && c->src[1] == b && c->ne[0] == 3 && c->ne[1] == 5 &&
+                      !c->src[2] && (char *) c->data > (char *) a->data;
+    ggml_free(context);
+    return same;
+}
+
+int operation(const char * name) {
+    for (int op = 0; op < 90; ++op) {
+        if (!strcmp(ggml_op_name(op), name)) return op;
+    }
+    return -1;
+}
+
+#endif
+
+} // namespace
+
+extern "C" {
+
+// 0: installed. 1: this processor lacks what they need. 2: this llama.cpp is another than they are made for. To be called
+// once.
+int stillroom_install() {
+#ifdef STILLROOM_KERNELS
+    if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw")) return 1;
+    MUL_MAT = operation("MUL_MAT");
+    FLASH_ATTN = operation("FLASH_ATTN_EXT");
+    if (MUL_MAT < 0 || FLASH_ATTN < 0 || !same_layout()) return 2;
+    // From here on llama.cpp keeps a copy of the list as the kinds of memory that weights may lie in; ours is none.
+    void * registry = ggml_backend_cpu_reg();
+    auto kinds = (void * (*) (void *) ) ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts");
+    if (!kinds) return 2;
+    kinds(ggml_backend_reg_dev_get(registry, 0));
+    static Kernels kernels;
+    static ggml_backend_buffer_type entry = {};
+    entry.context = &kernels;
+    auto & list = ggml_backend_cpu_get_extra_buffer_types();
+    list.insert(list.begin(), &entry);
+    return 0;
+#else
+    return 1;
+#endif
+}
+
+// The weights and the KV cache that this thread computes with from now on are taken in for `owner`; null: no more.
+void stillroom_take_in(const void * owner) {
+#ifdef STILLROOM_KERNELS
+    packing = owner;
+#endif
+}
+
+// Give the memory of an owner's packed weights back; nobody may compute with them any more.
+void stillroom_forget(const void * owner) {
+#ifdef STILLROOM_KERNELS
+    std::unique_lock<std::shared_mutex> lock(guard);
+    for (auto at = packed.begin(); at != packed.end();) at = at->second->owner == owner ? packed.erase(at) : ++at;
+    for (auto at = caches.begin(); at != caches.end();) at = at->second == owner ? caches.erase(at) : ++at;
+#endif
+}
+
+}
