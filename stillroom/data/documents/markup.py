@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.data.documents.document import Document, Heading, UnreadableDocumentError, printable
-from stillroom.data.documents.plain import LARGEST_TEXT, decode
+from stillroom.data.documents.plain import decode, load_bytes
 
 _UNREAD = ("script", "style", "noscript", "template", "svg", "iframe", "object", "button", "nav", "footer")
 _UNREAD += ("select", "textarea", "datalist", "dialog")
@@ -14,13 +14,23 @@ _BLOCKS = ("summary", "details", "figcaption", "section", "article", "main", "as
 
 def read_html(path: Path, file: str) -> Document:
     """A page from a file; its encoding is what the page declares, else as for text files."""
-    size = path.stat().st_size
-    if size > LARGEST_TEXT:
-        raise UnreadableDocumentError(
-            "file too large",
-            f"{size / 1e6:,.0f} MB; at most {LARGEST_TEXT / 1e6:,.0f} MB of one page are read. Split it",
-        )
-    return document_of(path.read_bytes(), file)
+    page, charset = _saved_page(load_bytes(path))
+    return document_of(page, file, charset)
+
+
+def _saved_page(data: bytes) -> tuple[bytes, str | None]:
+    """The page itself and its charset in what a browser saved as one file (MHTML): a mail with the pictures beside it.
+
+    Any other data as it is.
+    """
+    from email import message_from_bytes
+
+    if b"multipart/related" not in data[:2000].replace(b"\r", b"").partition(b"\n\n")[0].lower():
+        return data, None
+    for part in message_from_bytes(data).walk():
+        if part.get_content_type() == "text/html" and isinstance(page := part.get_payload(decode=True), bytes):
+            return page, part.get_content_charset()
+    return data, None
 
 
 def document_of(data: bytes, file: str, charset: str | None = None) -> Document:
@@ -37,9 +47,15 @@ def parse(data: bytes, file: str, charset: str | None = None) -> tuple[Any, tupl
     if not text.strip():
         return None, notes
     # A text that declares an encoding is refused by lxml, so bytes go in, whose encoding is then certain.
-    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True, huge_tree=True)
     try:
-        return html.document_fromstring(text.encode("utf-8", "replace"), parser=parser), notes
+        tree = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+        # What lies deeper than two thousand elements is cut off, with all that follows.
+        if any(fault.type_name == "ERR_RESOURCE_LIMIT" for fault in parser.error_log):
+            raise UnreadableDocumentError("broken document", "its elements are nested too deep; save it as PDF")
+        return tree, notes
+    except UnreadableDocumentError:
+        raise
     except (ValueError, AssertionError) as error:  # lxml.etree.ParserError is a ValueError by another name
         raise UnreadableDocumentError("broken document", f"not HTML: {error}") from error
 

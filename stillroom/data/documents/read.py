@@ -69,6 +69,8 @@ READERS: dict[str, Callable[[Path, str], Document]] = {
     ".html": markup.read_html,
     ".htm": markup.read_html,
     ".xhtml": markup.read_html,
+    ".mhtml": markup.read_html,
+    ".mht": markup.read_html,
     ".md": plain.read_markdown,
     ".markdown": plain.read_markdown,
     ".txt": plain.read_text,

@@ -96,7 +96,8 @@ def test_two_data_sets_side_by_side(folder: Path, tmp_path: Path) -> None:
     page = (tmp_path / "p.html").read_text()
     said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace("\N{NO-BREAK SPACE}", " ")
     for words in (
-        "B is b (", "/b), version", "Train 40 29 −11", "a 10 13 +3", "y 0 9 +9", "German 0.0 % 31.0 %", "Empty text 7 0 −7",
+        "B is b (", "/b), version", "Train 40 29 −11", "a 10 13 +3", "y 0 9 +9", "German 0.0 % 31.0 %",
+        "Empty text 7 0 −7",
         "19 rows are the same in both", "in A alone 20", "in B alone 9 n0, n1, n2, …", "with another label 1 r0",
         "distinct words", "Both on one map",
     ):  # fmt: skip

@@ -90,6 +90,28 @@ def test_html_headings_stand_where_they_are_said_to(tmp_path: Path) -> None:
     assert titles(document) == [(1, "Shipping costs"), (2, "Returns")] and "\u200b" not in document.text
 
 
+def test_html_that_is_deep_or_long(tmp_path: Path) -> None:
+    deep = "<div>" * 1000 + "<p>Deep words.</p>" + "</div>" * 1000 + "<p>Last words.</p>"
+    (tmp_path / "a.html").write_text(deep)
+    text = read_document(tmp_path / "a.html", "a.html").text
+    assert "Deep words." in text and "Last words." in text
+    (tmp_path / "b.html").write_text("<div>" * 9000 + "x" + "</div>" * 9000 + "Last words.")
+    assert refused(tmp_path / "b.html") == "broken document: its elements are nested too deep; save it as PDF"
+    (tmp_path / "c.html").write_text(f"<p>{'word ' * 2_100_000}</p>")  # a single text of more than ten megabytes
+    assert read_document(tmp_path / "c.html", "c.html").text.count("word") == 2_100_000
+
+
+def test_a_page_that_a_browser_saved_as_one_file(tmp_path: Path) -> None:
+    head = (
+        b'From: <Saved by Blink>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary="b"\r\n\r\n--b\r\n'
+    )
+    part = b"Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    picture = b"\r\n--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--"
+    (tmp_path / "a.mhtml").write_bytes(head + part + b"<h1>Gr=FC=DFe</h1><p>Words.</p>" + picture)
+    document = read_document(tmp_path / "a.mhtml", "a.mhtml")
+    assert titles(document) == [(1, "Grüße")] and "Words." in document.text and "Blink" not in document.text
+
+
 def test_html_inside_of_a_form_is_read_and_small_forms_are_not(tmp_path: Path) -> None:
     search = "<form><label>Search the site</label><input><select><option>Everything</option></select></form>"
     (tmp_path / "a.html").write_text(
