@@ -28,7 +28,7 @@ def prepare_data_set(recipe: Recipe, base: Path, out: Path, executor: Executor =
         write_json(out / "teacher.json", teachers)
     write_statistics(out, recipe)
     manifest = write_manifest(out, name=recipe.name, parents=parents, recipe=recipe)
-    write_card(out, recipe, report, manifest)
+    write_card(out, report, manifest)
     return report
 
 

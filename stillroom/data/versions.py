@@ -24,6 +24,8 @@ DOUBTFUL = "label_quality.jsonl"
 BESIDE = (REJECTED, DOUBTFUL, "near_duplicates.jsonl")
 """Files of rows that are not the data."""
 REPORT = "data_report.json"
+SUMMARY = "review.json"
+"""What people said of the labels."""
 CARD = "README.md"
 UNCOUNTED = (MANIFEST, CARD, "step.json", "data.html")
 """Files beside the data that are made from it."""
@@ -113,6 +115,7 @@ def write_manifest(
         from stillroom.track.step import recipe_sha256
 
         manifest |= {"recipe": recipe.name, "recipe_sha256": recipe_sha256(recipe), "seed": recipe.data.seed}
+        manifest["instruction"] = recipe.instruction
     write_json(folder / MANIFEST, manifest)
     return manifest
 

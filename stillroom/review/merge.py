@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from stillroom.data.card import write_card
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row, write_rows
 from stillroom.data.split import class_of
-from stillroom.data.versions import REJECTED, REPORT, DataSet, rows_of, write_manifest
+from stillroom.data.versions import REJECTED, REPORT, SUMMARY, DataSet, rows_of, write_manifest
 from stillroom.errors import UserError
 from stillroom.files import read_json, sha256, write_json, write_jsonl
 from stillroom.recipe.schema import class_names, validate
@@ -22,7 +23,8 @@ from stillroom.review.agreement import agreement
 from stillroom.review.read import Judgement, Returned
 from stillroom.review.sheet import answers_of, digest, guarded, shown_label
 
-SUMMARY = "review.json"
+CARRIED = ("recipe", "recipe_sha256", "seed", "instruction")
+"""What the manifest of the merged data takes over."""
 CALLED_WRONG = "a person called the label wrong"
 
 
@@ -118,18 +120,22 @@ def merge(review: Review, data: DataSet, out: Path, files: Sequence[Returned]) -
         "reasons": dict(Counter(one.reason for all in review.opinions.values() for one in all if one.reason)),
     }
     write_json(out / SUMMARY, summary)
+    report = None
     if (data.folder / REPORT).is_file():
         report = read_json(data.folder / REPORT)
         report["dropped"] = {**report["dropped"], **({CALLED_WRONG: len(rejected)} if rejected else {})}
-        write_json(out / REPORT, report | {"splits": _splits(out, data)})
-    write_manifest(
+        report["splits"] = _splits(out, data)
+        write_json(out / REPORT, report)
+    manifest = write_manifest(
         out,
         name=f"{data.manifest.get('name', data.folder.name)}, reviewed",
         parents={str(data.manifest.get("name", data.folder.name)): data.version}
         | {file.path.name: sha256(file.path) for file in files},
         schema=data.schema,
-        more={key: data.manifest[key] for key in ("recipe", "recipe_sha256", "seed") if key in data.manifest},
+        more={key: data.manifest[key] for key in CARRIED if key in data.manifest},
     )
+    if report is not None:
+        write_card(out, report, manifest)
     return summary
 
 

@@ -109,11 +109,13 @@ def _ask(
             sample * teacher.tries + attempt,
         )
         reply = client.ask(request)
+        cut = reply.finish == "length"
         try:
-            return read(reply.text)
+            if not cut or schema is not None:  # whole JSON is whole, wherever it was cut; a text may lack its end
+                return read(reply.text)
         except ValueError as error:
             fault = " ".join(str(error).split())[:300]
-        if reply.finish == "length":
+        if cut:
             fault = f"the answer was cut off after {request.max_tokens} tokens; answer more briefly"
         told = f"That answer cannot be used: {fault}. {again}"
         conversation = (*messages, ("assistant", reply.text[:_SHOWN]), ("user", told))

@@ -96,13 +96,19 @@ def _sections(document: Document, size: int) -> Iterator[tuple[int, int]]:
 
 def _pieces(text: str, begin: int, end: int, size: int, overlap: int) -> Iterator[tuple[int, int]]:
     begin, end = _trimmed(text, begin, end)
+    reached = begin
     while begin < end:
         begin = _past_space(text, begin)
         stop = end if end - begin <= size else _cut(text, begin, begin + size)
-        yield _trimmed(text, begin, stop)
+        start, last = _trimmed(text, begin, stop)
+        if last > reached:
+            yield start, last
+            begin = _back(text, start, stop, overlap)
+        else:  # a gap as long as a chunk: there is nothing here that the last chunk has not
+            begin = stop
+        reached = last
         if stop >= end:
             return
-        begin = _back(text, begin, stop, overlap)
 
 
 def _cut(text: str, begin: int, limit: int) -> int:

@@ -24,9 +24,7 @@ class Ocr:
 
     def page(self, page: Any) -> str:
         """The lines of a page of a PDF, from top to bottom."""
-        width, height = page.get_size()
-        scale = min(DPI / 72, (MOST_DOTS / max(1.0, width * height)) ** 0.5)
-        bitmap = page.render(scale=scale)
+        bitmap = drawn(page)
         try:
             return self.picture(bitmap.to_numpy())
         finally:
@@ -42,3 +40,9 @@ class Ocr:
         if found.txts is None:
             return ""
         return "\n".join(text for text, score in zip(found.txts, found.scores, strict=True) if score >= SURE)
+
+
+def drawn(page: Any) -> Any:
+    """A page of a PDF as a picture, at DPI or as finely as MOST_DOTS allow."""
+    width, height = page.get_size()
+    return page.render(scale=min(DPI / 72, (MOST_DOTS / max(1.0, width * height)) ** 0.5))

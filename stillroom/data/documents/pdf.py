@@ -9,6 +9,8 @@ from stillroom.data.documents.ocr import Ocr
 
 MOST_PAGES = 5000
 """Pages of one file that are read; the rest is said to be left out."""
+STAMP = 60
+"""Characters up to which the text layer of a picture is taken for a stamp."""
 _HYPHEN = re.compile("[\ufffe\u00ad](?:\r?\n)?")
 """How PDFium marks a word that a line's end parted."""
 _BULLET = re.compile(r"^[\ue000-\uf8ff](?=\s)", re.MULTILINE)
@@ -48,11 +50,11 @@ def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
             damaged.append(index + 1)
             texts.append("")
             continue
-        if not text.strip() and _has_content(page):
-            if ocr is not None:
-                text = ocr.page(page)
+        if (not text.strip() and _has_content(page)) or _is_scan(page, text):
+            if ocr is not None and len(seen := ocr.page(page)) > len(text.strip()):
+                text = seen  # what is stamped on a scan can be seen too
                 read_by_ocr.append(index + 1)
-            if not text.strip():
+            else:
                 silent.append(index + 1)
         texts.append(text)
         page.close()
@@ -69,7 +71,9 @@ def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
     if read_by_ocr:
         builder.notes.append(f"{file}: pages read by OCR: {_listed(read_by_ocr)}.")
     if silent:
-        builder.notes.append(f"{file}: pages without any text: {_listed(silent)}.")
+        builder.notes.append(
+            f"{file}: pages that are pictures, of which little or no text was read: {_listed(silent)}."
+        )
     if damaged:
         builder.notes.append(f"{file}: pages that are damaged and were left out: {_listed(damaged)}.")
     if count > MOST_PAGES:
@@ -87,6 +91,20 @@ def _text(page: Any) -> str:
 
 def _has_content(page: Any) -> bool:
     return next(iter(page.get_objects(max_depth=2)), None) is not None
+
+
+def _is_scan(page: Any, text: str) -> bool:
+    """Whether a page is a picture but for a stamp or a page number."""
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
+
+    if len(text.strip()) >= STAMP:
+        return False
+    width, height = page.get_size()
+    for picture in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE], max_depth=2):
+        left, bottom, right, top = picture.get_bounds()
+        if (right - left) * (top - bottom) > width * height / 2:
+            return True
+    return False
 
 
 def _bookmarks(pdf: Any) -> dict[int, list[tuple[int, str]]]:

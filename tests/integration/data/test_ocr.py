@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stillroom.data.documents.ocr import Ocr
+from stillroom.data.documents.read import read_document
 from stillroom.data.documents.reader import DocumentsReader
 from stillroom.data.rows import Row
 from stillroom.recipe.model import DocumentsSource
@@ -43,6 +44,25 @@ def test_pages_without_a_text_layer_are_read_by_ocr(tmp_path: Path) -> None:
     assert "Typed words of the first page" in row.text
     assert "Opening hours" in row.text and "17" in row.text
     assert opened.notes == ["a.pdf: pages read by OCR: 2."]
+
+
+def test_a_stamp_on_a_scan_does_not_pass_for_its_text(tmp_path: Path) -> None:
+    from PIL import Image, ImageDraw, ImageFont
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    words = "The keeper counts the jars"
+    picture = Image.new("RGB", (1200, 1600), "white")
+    ImageDraw.Draw(picture).text((60, 300), words, fill="black", font=ImageFont.load_default(size=70))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    canvas = Canvas(str(tmp_path / "a.pdf"), pagesize=(600, 800))
+    canvas.drawImage(ImageReader(stream), 0, 0, 600, 800)
+    canvas.drawString(280, 20, "Page 1")
+    canvas.showPage()
+    canvas.save()
+    document = read_document(tmp_path / "a.pdf", "a.pdf", Ocr())
+    assert "keeper counts the jars" in document.text and document.notes == ("a.pdf: pages read by OCR: 1.",)
 
 
 def test_an_empty_picture_gives_no_text() -> None:

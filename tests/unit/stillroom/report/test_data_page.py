@@ -12,7 +12,6 @@ from stillroom.data.rows import Row, write_rows
 from stillroom.data.statistics import write_statistics
 from stillroom.data.versions import open_data, write_manifest
 from stillroom.files import write_json, write_jsonl
-from stillroom.recipe.model import Recipe
 from stillroom.report.sections import class_report
 
 SCRIPT = "<script>alert(1)</script>"
@@ -114,9 +113,16 @@ def test_a_changed_file_is_named_on_the_page(folder: Path) -> None:
 
 
 def test_the_card_is_markdown_that_nothing_breaks() -> None:
-    document = {"name": "tickets", "instruction": "Say it.\nIn one word.", "data": {"sources": [
-        {"kind": "csv", "path": "a.csv"}]}}  # fmt: skip
-    text = card(Recipe.model_validate(document), REPORT, {"version": "abc", "stillroom": "1"})
+    manifest = {
+        "name": "tickets",
+        "version": "abc",
+        "stillroom": "1",
+        "seed": 7,
+        "instruction": "Say it.\nIn one word.",
+    }
+    text = card(REPORT, manifest, REVIEW)
+    assert "from a recipe, seed 7." in text and "nobody looked at them" not in text
+    assert "3 people looked at 20 rows: right 18, corrected 2. Agreement on the class: Fleiss' kappa 0.71." in text
     assert text.startswith("---\npretty_name: tickets\n") and "language: [de, en]" in text
     assert "| csv:x\\|y.csv | 50 | 40 |" in text and "> In one word." in text
     assert "e-mail 12" in text and "| empty text | 7 |" in text

@@ -9,7 +9,7 @@ import pytest
 from stillroom.cli.group import run
 from stillroom.data.rows import Row, read_rows, write_rows
 from stillroom.data.versions import open_data, write_manifest
-from stillroom.files import read_json, write_jsonl
+from stillroom.files import read_json, write_json, write_jsonl
 from stillroom.review.merge import read_label
 from stillroom.review.sample import stratified
 from stillroom.review.sheet import HIDDEN, SHEET, guarded
@@ -109,6 +109,26 @@ def test_a_sheet_comes_back_into_the_data(data: Path, capsys: pytest.CaptureFixt
     ]
     assert merged.manifest["parents"]["tickets"] == open_data(data).version
     assert set(merged.manifest["parents"]) == {"tickets", "anna.xlsx"}
+
+
+def test_the_merged_data_has_a_report_and_a_card_of_its_own(data: Path) -> None:
+    counts = {"rows": 30, "classes": {"good": 30}, "sources": {"csv:a": 30}}
+    write_json(
+        data / "data_report.json",
+        {
+            "sources": [{"source": "csv:a", "read": 41, "kept": 40}],
+            "dropped": {"empty text": 1},
+            "splits": {"train": counts},
+        },
+    )
+    sheet = export(data, "anna.xlsx")
+    fill(sheet, {"r11": ("wrong", "the text is damaged"), "r12": ("right",)})
+    assert run(["review", "import", str(sheet)]) == 0
+    merged = data.parent / "data-reviewed"
+    assert read_json(merged / "data_report.json")["dropped"] == {"empty text": 1, "a person called the label wrong": 1}
+    card = (merged / "README.md").read_text()
+    assert "# tickets, reviewed" in card and "One person looked at 2 rows: left out 1, right 1." in card
+    assert "| train | 29 |" in card and "| a person called the label wrong | 1 |" in card
 
 
 def test_lines_that_are_unknown_changed_or_missing_are_said(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

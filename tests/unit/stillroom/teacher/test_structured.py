@@ -67,6 +67,14 @@ def test_a_wrong_answer_is_asked_again_with_the_fault(
     assert [message["role"] for message in server.asked[1].body["messages"]] == ["user", "assistant", "user"]
 
 
+def test_a_text_that_was_cut_off_is_not_taken_for_whole(server: Loopback, connect: Connect) -> None:
+    server.script = [said("The keeper counts the jars in the", finish="length"), said("The keeper counts.")]
+    assert ask_text(connect(), "test", ASK) == "The keeper counts."
+    assert "cut off after 512 tokens; answer more briefly" in server.asked[1].prompt
+    server.script = [said(GOOD, finish="length")]
+    assert ask_json(connect(), "test", ASK, SCHEMA) == GOOD and len(server.asked) == 3
+
+
 def test_the_schema_goes_along_where_the_endpoint_takes_it(server: Loopback, connect: Connect) -> None:
     server.reply = lambda asked: said(GOOD)
     assert ask_json(connect(), "test", ASK, SCHEMA) == GOOD

@@ -21,8 +21,8 @@ def pdf(path: Path, pages: list[str], password: str | None = None, bookmarks: di
     return path
 
 
-def scanned_pdf(path: Path, words: str) -> Path:
-    """A page that is a picture of its words."""
+def scanned_pdf(path: Path, words: str, stamp: str = "") -> Path:
+    """A page that is a picture of its words, with a stamp as its text layer."""
     from PIL import Image, ImageDraw, ImageFont
     from reportlab.lib.utils import ImageReader
     from reportlab.pdfgen.canvas import Canvas
@@ -31,8 +31,9 @@ def scanned_pdf(path: Path, words: str) -> Path:
     ImageDraw.Draw(picture).text((40, 110), words, fill="black", font=ImageFont.load_default(size=60))
     stream = io.BytesIO()
     picture.save(stream, "PNG")
-    canvas = Canvas(str(path))
-    canvas.drawImage(ImageReader(stream), 50, 500, 500, 125)
+    canvas = Canvas(str(path), pagesize=(600, 200))
+    canvas.drawImage(ImageReader(stream), 50, 40, 500, 125)
+    canvas.drawString(50, 10, stamp)
     canvas.showPage()
     canvas.save()
     return path

@@ -8,6 +8,7 @@ import pytest
 
 from stillroom.data.documents import plain
 from stillroom.data.documents.document import Document, UnreadableDocumentError
+from stillroom.data.documents.ocr import MOST_DOTS, drawn
 from stillroom.data.documents.read import READERS, read_document
 
 for library in ("docx", "openpyxl", "pptx", "pypdfium2", "reportlab"):
@@ -234,6 +235,29 @@ def test_documents_without_text(tmp_path: Path) -> None:
     made.pdf(tmp_path / "a.pdf", [""])
     assert refused(tmp_path / "a.html") == refused(tmp_path / "a.txt") == "empty document: it holds no text"
     assert "no text: none of its 1 pages has a text layer" in refused(tmp_path / "a.pdf")
+
+
+def test_a_stamp_on_a_scan_does_not_pass_for_its_text(tmp_path: Path) -> None:
+    document = read_document(made.scanned_pdf(tmp_path / "a.pdf", "Opening hours", stamp="Page 1"), "a.pdf")
+    assert document.text.strip() == "Page 1"
+    assert document.notes == ("a.pdf: pages that are pictures, of which little or no text was read: 1.",)
+    typed = "A sentence that is typed below the picture and goes on for a while."
+    assert not read_document(made.scanned_pdf(tmp_path / "b.pdf", "Opening hours", stamp=typed), "b.pdf").notes
+
+
+def test_a_page_as_large_as_a_house_is_drawn_coarsely(tmp_path: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(tmp_path / "a.pdf"), pagesize=(14_000, 14_000))
+    canvas.rect(10, 10, 9000, 9000, fill=1)
+    canvas.showPage()
+    canvas.save()
+    import pypdfium2
+
+    pdf = pypdfium2.PdfDocument(tmp_path / "a.pdf")
+    bitmap = drawn(pdf[0])
+    assert 30 * 10**6 < bitmap.width * bitmap.height < 1.01 * MOST_DOTS
+    pdf.close()
 
 
 def test_one_bad_page_does_not_spoil_the_others(tmp_path: Path) -> None:
