@@ -1,1 +1,22 @@
-"""Lets every test import the helpers that lie in this folder."""
+"""Lets every test import the helpers that lie in this folder, and makes the models that several tiers share, once."""
+
+from pathlib import Path
+
+import pytest
+from tiny_llama import llama
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers, as a Hugging Face folder."""
+    return llama(tmp_path_factory.mktemp("tiny") / "model", hidden_size=256, intermediate_size=512)
+
+
+@pytest.fixture(scope="session")
+def tiny_f32(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its GGUF file in 32 bit: float sums differ in their order between batches, and that should flip few answers."""
+    from stillroom.export.gguf import convert
+
+    path = tmp_path_factory.mktemp("gguf") / "tiny-F32.gguf"
+    convert(tiny, path, "F32", "tiny")
+    return path

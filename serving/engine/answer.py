@@ -144,6 +144,11 @@ class Answer:
                     self.unreported -= 1
                 accepted, row = accepted + 1, row + 1
             if self.pending:
+                if self.unreported == len(self.pending):  # the logits of the first one are here already
+                    self._say(self.pending[0], rows[row])
+                    self.unreported -= 1
+                    if not self.unreported:
+                        self._end_if_whole()
                 break
             self._end_if_whole()
         self.position += accepted
@@ -220,6 +225,8 @@ class Answer:
         if match.failure:
             raise ConstraintFailed(f"The constraint cannot be followed any further: {match.failure}")
         ids = allowed_ids(bits, self._vocabulary.words)
+        if match.may_end:  # the mask knows one end, and a vocabulary may have several
+            ids = np.concatenate((ids, np.fromiter(ends, np.int64)))
         if not len(ids):
             raise ConstraintFailed("The constraint allows no token here.")
         token = self.sampler.choose(row, ids)
@@ -243,8 +250,8 @@ class Answer:
             self.finish("length")
 
     def _force(self) -> None:
-        """Settle what the constraint forces next."""
-        if self.match is None:
+        """Settle what the constraint forces next, unless such tokens wait to be said."""
+        if self.match is None or self.unreported:
             return
         told = self.request.sampling.logprobs is not None
         most = self.request.max_tokens - self.said

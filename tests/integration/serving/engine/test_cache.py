@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_llama import lora
 
 from serving.engine.engine import Engine
 from serving.engine.request import Finished, InvalidRequest, Request
@@ -82,25 +83,6 @@ def test_a_prefix_is_saved_and_found_again(tiny_f32: Path, tmp_path: Path, caplo
 def test_another_file_than_the_expected_one(tiny_f32: Path) -> None:
     with pytest.raises(UserError, match=r"expected 00"):
         Engine(tiny_f32, Limits(), cells=1024, sha256="00")
-
-
-def lora(path: Path, seed: int) -> Path:
-    from gguf import GGUFWriter
-
-    writer, draw = GGUFWriter(path, "llama"), np.random.default_rng(seed)
-    writer.add_string("general.type", "adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", 8.0)
-    for layer in range(2):
-        # Of tiny's query projections, 256 × 256.
-        for name, shape in (("lora_a", (4, 256)), ("lora_b", (256, 4))):
-            values = draw.normal(size=shape).astype(np.float32)
-            writer.add_tensor(f"blk.{layer}.attn_q.weight.{name}", values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
 
 
 @pytest.fixture
