@@ -6,7 +6,7 @@ PROFILE ?=
 RECIPE := recipes/email-events.yaml
 MAIL := recipes/examples/meeting.eml.txt
 
-.PHONY: setup demo test lint bench-train bench-data clean
+.PHONY: setup demo test lint bench-train bench-data soak exact clean
 
 setup: .venv/ready
 
@@ -44,6 +44,13 @@ bench-train: setup
 # Near duplicates against text-dedup and datatrove (each in an environment of its own), the clean chain, personal data.
 bench-data: setup
 	$(BIN)/python -m benchmarks.data
+
+# 10,000 requests of every kind to a server, and 3,000 greedy answers against llama.cpp's own; REQUESTS=N for others.
+soak: setup
+	SOAK_REQUESTS=$(or $(REQUESTS),10000) $(BIN)/pytest tests/system/serving/survival/test_soak.py -q -s
+
+exact: setup
+	EXACT_REQUESTS=$(or $(REQUESTS),3000) $(BIN)/pytest tests/integration/serving/engine/test_exact.py -q -s
 
 clean:
 	rm -rf .venv .cache runs
