@@ -15,7 +15,7 @@ _COUNT = click.IntRange(min=1)
 _OPTIONS = [
     click.option("--slots", type=_COUNT, default=8, show_default=True, help="Answers under way at once."),
     click.option("--context", type=click.IntRange(min=16), help="Tokens of one request, prompt and answer; by default "
-                 "the recipe's serve.context_tokens, else 4096."),
+                 "the recipe's serve.context_tokens, else 4096 or what the model was trained on."),
     click.option("--max-num-queued-reqs", type=click.IntRange(min=0), default=128, show_default=True,
                  help="Requests that may wait; further ones get 429."),
     click.option("--max-num-queued-tokens", type=_COUNT, default=262_144, show_default=True,

@@ -68,8 +68,8 @@ class Decoder:
         """Begin an answer, or begin it again; False while there is no room, or while waiting saves its computing."""
         history, adapter = answer.history, answer.request.adapter
         end = len(history) - 1 - answer.unreported
-        source, length = self.tree.match(history[:end], adapter)
-        for other in self.live:
+        source, length = self.tree.match(history[:end], adapter) if self.llama.cuts else (-1, 0)
+        for other in self.live if self.llama.cuts else ():
             if not other.answering and other.request.adapter == adapter:
                 same = common(other.history, history[:end])
                 if same - max(length, other.position) >= _WORTH_WAITING:
@@ -139,7 +139,7 @@ class Decoder:
             self.live.remove(answer)
             if answer.sequence < 0:
                 continue
-            if answer.noted >= 0:
+            if answer.noted >= 0 and self.llama.cuts:
                 for needless in self.tree.retire(answer.sequence):
                     self._forget(needless)
                 self._dormant_room = max(_LEAST_DORMANT, self._dormant_room * 0.97)
@@ -187,7 +187,7 @@ class Decoder:
         answering = [answer for answer in group if answer.answering]
         feeds: list[Feed] = []
         used = 0
-        for answer in answering:
+        for answer in answering if self.llama.cuts else ():  # a wrong guess is cut off again
             answer.draft(self.cost, len(answering))
         limit = self.llama.batch_size
         within = self.cost.tokens_within(self._step_seconds[0 if answering else 1])

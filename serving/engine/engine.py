@@ -14,7 +14,7 @@ from serving.engine.embeddings import Embedder
 from serving.engine.llama import Llama
 from serving.engine.memory import cells_that_fit
 from serving.engine.prefix_file import load_prefix, prefix_key, save_prefix
-from serving.engine.request import Event, Request
+from serving.engine.request import EMBEDDINGS_ONLY, Event, InvalidRequest, Request
 from serving.engine.scheduler import Limits, Scheduler, Stats, Ticket
 from stillroom import files, machine
 from stillroom.errors import UserError
@@ -43,7 +43,9 @@ class Engine:
         self.metadata = self._llama.metadata
         self.bos_token = self._llama.token_text("tokenizer.ggml.bos_token_id")
         self.eos_token = self._llama.token_text("tokenizer.ggml.eos_token_id")
-        self._compiler = Compiler(self._llama.constraint_tokenizer(), self._llama.words)
+        self.generates = self._llama.generates
+        """Whether it answers; other models make embeddings only."""
+        self._compiler = Compiler(self._llama.constraint_tokenizer(), self._llama.words) if self.generates else None
         self._embedder: Embedder | None = None
         self._decoder = Decoder(self._llama, sequences, limits.step_seconds)
         self._scheduler = Scheduler(self._decoder, limits)
@@ -56,7 +58,7 @@ class Engine:
         """
         # The prefix's last token may merge with what follows, so it is left to each prompt.
         tokens = self._llama.tokenize(prefix)[:-1]
-        if not tokens:
+        if not tokens or not self._llama.cuts:
             return False
         key = prefix_key(self.sha256, tokens, f"llama-cpp-python {metadata.version('llama-cpp-python')}")
         path = None if folder is None else folder / f"{key[:32]}.prefix"
@@ -92,7 +94,10 @@ class Engine:
         return 0 <= token < self._llama.words
 
     def compile(self, kind: str, content: Any = None) -> Constraint:
-        """A constraint: kind `json_schema`, `json_object`, `regex` or `lark`. Raises UnsupportedSchema."""
+        """A constraint: kind `json_schema`, `json_object`, `regex` or `lark`. Raises InvalidRequest, UnsupportedSchema
+        among them."""
+        if self._compiler is None:
+            raise InvalidRequest(EMBEDDINGS_ONLY)
         return self._compiler.compile(kind, content)
 
     def submit(self, request: Request, on_event: Callable[[Event], None]) -> Ticket:
@@ -139,7 +144,8 @@ class Engine:
         """End; what is under way fails with EngineStopped."""
         self._scheduler.close()
         self._decoder.close()
-        self._compiler.close()
+        if self._compiler is not None:
+            self._compiler.close()
         if self._embedder is not None:
             self._embedder.close()
         self._llama.close()

@@ -43,6 +43,7 @@ class Llama:
         import llama_cpp
 
         self._kernels = kernels() if fast else None
+
         # The header alone: llama.cpp aborts the process on some broken files, and this finds those without a load.
         check_gguf(path, load=False)
         self.metadata = read_metadata(path)
@@ -58,6 +59,8 @@ class Llama:
                 raise UserError(f"{path} cannot be loaded by llama.cpp: {_last(lines)}. Export the model again.")
             self._vocab: Any = llama_cpp.llama_model_get_vocab(self.model)
             self._context: Any = llama_cpp.llama_init_from_model(self.model, self._parameters(sequences, cells, batch))
+        if llama_cpp.llama_model_has_encoder(self.model) and llama_cpp.llama_model_has_decoder(self.model):
+            raise UserError(f"{path} is an encoder with a decoder, such as T5. Models that continue a text are served.")
         if not self._context:
             raise UserError(f"There is not enough memory for {cells} tokens of {path.name}: {_last(lines)}.")
         self._memory: Any = llama_cpp.llama_get_memory(self._context)
@@ -67,8 +70,13 @@ class Llama:
         self.batch_size, self.sequences = batch, sequences
         self.cells: int = llama_cpp.llama_n_ctx(self._context)
         self.words: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self.generates = bool(self._memory)
+        """Whether it answers; encoders such as BERT make embeddings only."""
+        recurrent = llama_cpp.llama_model_is_recurrent(self.model) or llama_cpp.llama_model_is_hybrid(self.model)
+        self.cuts = not recurrent
+        """Whether a sequence can be cut or shared at any place. A recurrent state (Mamba's) knows only its end."""
         self.end_tokens = {token for token in range(self.words) if llama_cpp.llama_vocab_is_eog(self._vocab, token)}
-        if self._kernels is not None and self._memory:
+        if self._kernels is not None and self.generates:
             self._kernels.take_in(self.model, self._compute_one)
 
     def _parameters(self, sequences: int, cells: int, batch: int) -> Any:

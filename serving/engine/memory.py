@@ -30,10 +30,13 @@ def cells_that_fit(metadata: Mapping[str, Any], slots: int, context_tokens: int,
 
     weights: bytes of the model file, which is read into memory too. Raises UserError where not even one request fits.
     """
-    room = int((machine.free_memory() - weights) * _SHARE) // cell_bytes(metadata)
+    wanted, each = slots * context_tokens + _KEPT, cell_bytes(metadata)
+    if not each:
+        return wanted  # a recurrent model's state has one size, however much it read
+    room = int((machine.free_memory() - weights) * _SHARE) // each
     if room < context_tokens:
         raise UserError(
             f"The memory has room for {max(0, room)} tokens beside the model, and one request may have "
             f"{context_tokens}. Give the process more memory, or lower serve.context_tokens."
         )
-    return min(slots * context_tokens + _KEPT, room)
+    return min(wanted, room)

@@ -8,6 +8,7 @@ from serving.engine.constraint import Constraint
 
 FinishReason = Literal["stop", "length", "cancelled"]
 MOST_LOGPROBS = 20
+EMBEDDINGS_ONLY = "This model makes embeddings only, and answers nothing."
 
 
 class EngineError(Exception):

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from serving.engine.answer import Answer, Vocabulary
 from serving.engine.decoder import Decoder, guarded
 from serving.engine.request import (
+    EMBEDDINGS_ONLY,
     DeadlineExceeded,
     EngineError,
     EngineStopped,
@@ -208,6 +209,8 @@ class Scheduler:
             self._wake.notify()
 
     def _check(self, request: Request) -> None:
+        if not self._llama.generates:
+            raise InvalidRequest(EMBEDDINGS_ONLY)
         faults = request.sampling.faults()
         room = self._limits.context_tokens
         if not request.prompt:
@@ -254,10 +257,10 @@ class Scheduler:
         with self._wake:
             if not self._jobs and not self._decoder.live and not self._waiting:
                 self._wake.wait(IDLE_TURN_SECONDS)
-            jobs = list(self._jobs)
-            self._jobs.clear()
-        for job, future in jobs:
-            _do(job, future)
+            # One a turn: a text to embed takes as long as many steps, and the answers under way go on in between.
+            job = self._jobs.popleft() if self._jobs else None
+        if job is not None:
+            _do(*job)
         start = time.monotonic()
         self._end_early(start)
         self._admit()

@@ -31,12 +31,12 @@ def install(
     for part in (
         chat.router(service, log_prompts),
         completions.router(service, log_prompts),
-        embeddings.router(service),
+        embeddings.router(service, log_prompts),
         status.models_router(service),
     ):
         openai.include_router(part)
     # The first of two paths that both fit wins, and `/v1/models/{model}` would take `/v1/models/NAME:predict`.
-    app.include_router(kserve_routes.router(plane, service))
+    app.include_router(kserve_routes.router(plane, service, log_prompts))
     for prefix in OPENAI_PREFIXES:
         app.include_router(openai, prefix=prefix)
     app.include_router(extract.router(extractor, log_prompts), prefix="/v1")

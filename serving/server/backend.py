@@ -22,10 +22,12 @@ class Ticket(Protocol):
 class Backend(Protocol):
     """A loaded model. The tests put a scripted one in its place where they need an exact failure.
 
-    context: tokens that one request may have, prompt and answer. Every method may be called from any thread.
+    context: tokens that one request may have, prompt and answer. generates: it answers; others make embeddings only.
+    Every method may be called from any thread.
     """
 
     context: int
+    generates: bool
     chat_template: str
     bos_token: str
     eos_token: str
@@ -74,7 +76,7 @@ class EngineBackend:
     """The real one."""
 
     def __init__(self, engine: "Engine") -> None:
-        self._engine, self.context = engine, engine.context
+        self._engine, self.context, self.generates = engine, engine.context, engine.generates
         self.bos_token, self.eos_token = engine.bos_token, engine.eos_token
         try:
             self.chat_template = engine.chat_template

@@ -1,6 +1,7 @@
 """A recipe's task on texts: its prompt, its schema, its limits. Behind `/v1/extract` and KServe's protocols."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,8 @@ class Extractor:
     ) -> AsyncGenerator[tuple[int, Answer | ApiError], None]:
         """Each text's number and answer (or why there is none), as they are ready.
 
+        seconds: the client's patience, for all of them together; the server's own deadline is one text's.
+
         Raises ApiError where nothing can be answered: there is no recipe, or the queue has no room for the first text.
         """
         if self._recipe is None:
@@ -54,6 +57,7 @@ class Extractor:
                 "This model was served without a recipe, so it has no task. Use /v1/chat/completions, or serve a run.",
                 code="no_recipe",
             )
+        end = None if seconds is None else time.monotonic() + seconds
         waiting = list(range(len(texts)))[::-1]
         tasks: dict[asyncio.Task[Answer], int] = {}
         answered = False
@@ -61,7 +65,7 @@ class Extractor:
             while waiting or tasks:
                 while waiting and len(tasks) < self.at_once:
                     number = waiting.pop()
-                    tasks[asyncio.ensure_future(self._one(texts[number], adapter, seconds))] = number
+                    tasks[asyncio.ensure_future(self._one(texts[number], adapter, end))] = number
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     number, error = tasks.pop(task), task.exception()
@@ -83,9 +87,9 @@ class Extractor:
             for task in tasks:
                 task.cancel()
 
-    async def _one(self, text: str, adapter: str | None, seconds: float | None) -> Answer:
+    async def _one(self, text: str, adapter: str | None, end: float | None) -> Answer:
         request, truncated = await self.service.prepare(self._request, text, adapter)
-        said, finished = await self.service.whole(request, seconds)
+        said, finished = await self.service.whole(request, None if end is None else end - time.monotonic())
         if truncated:
             self.service.metrics.truncated(adapter or self.service.name)
         try:

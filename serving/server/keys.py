@@ -27,7 +27,7 @@ class Keys:
     def accept(self, authorization: str | None) -> bool:
         """Whether an Authorization header holds one of the keys, as `Bearer KEY`."""
         scheme, _, key = (authorization or "").partition(" ")
-        given = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).digest()
+        given = hashlib.sha256(key.strip().encode("latin-1", "replace")).digest()  # the header's own bytes
         found = False
         for digest in self._digests:  # all of them, always: the time says nothing about which one it was
             found |= hmac.compare_digest(digest, given)
@@ -45,7 +45,7 @@ def read_keys(file: Path | None, variable: str) -> Keys:
         raise UserError(f"{variable} is set but holds no key. Give it one, or unset it.")
     if file is not None:
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"The keys in {file} cannot be read: {error}.") from error
         found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

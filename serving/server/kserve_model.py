@@ -16,6 +16,7 @@ from serving.server.errors import bad_request
 from serving.server.extract import whole
 from serving.server.extraction import Extractor
 from serving.server.requests import MOST_TEXTS
+from serving.server.routing import patience_in
 from stillroom.recipe.schema import fields
 
 TEXT, OUTPUT = "text", "output"
@@ -53,12 +54,13 @@ class KServeModel(InferenceModel):
         """Answer a v1 (dict) or v2 (InferRequest) body. Raises ApiError."""
         if verb is not InferenceVerb.PREDICT:
             raise NotImplementedError("This model gives no explanations.")
+        seconds = patience_in(headers or {})
         if isinstance(body, InferRequest):
-            return await self._infer(body), {}
-        return {"predictions": await self._answers(instances(body))}, {}
+            return await self._infer(body, seconds), {}
+        return {"predictions": await self._answers(instances(body), seconds)}, {}
 
-    async def _infer(self, request: InferRequest) -> InferResponse:
-        outputs = await self._answers(texts_of(request))
+    async def _infer(self, request: InferRequest, seconds: float | None) -> InferResponse:
+        outputs = await self._answers(texts_of(request), seconds)
         shape, columns = [len(outputs)], self._columns()
         tensors = [InferOutput(OUTPUT, shape, "BYTES", data=[json.dumps(one, ensure_ascii=False) for one in outputs])]
         for name, datatype in columns.items():
@@ -70,8 +72,8 @@ class KServeModel(InferenceModel):
             requested_outputs=request.request_outputs, use_binary_outputs=request.use_binary_outputs,
         )  # fmt: skip
 
-    async def _answers(self, texts: list[str]) -> list[Any]:
-        return [answer.output for answer in await whole(self._extractor, texts, None, None)]
+    async def _answers(self, texts: list[str], seconds: float | None) -> list[Any]:
+        return [answer.output for answer in await whole(self._extractor, texts, None, seconds)]
 
     def _columns(self) -> dict[str, str]:
         """The schema's top-level fields and their v2 datatypes; what a tensor cannot hold is JSON text."""

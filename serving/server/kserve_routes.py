@@ -23,6 +23,7 @@ from kserve.protocol.rest.v2_datamodels import (
 from pydantic import BaseModel
 
 from serving.server.errors import bad_request
+from serving.server.kserve_model import texts_of
 from serving.server.logs import note, request_id
 from serving.server.routing import DOCUMENTED
 from serving.server.service import Service
@@ -49,7 +50,7 @@ class Predictions(BaseModel):
     predictions: list[Any]
 
 
-def router(plane: DataPlane, service: Service) -> APIRouter:
+def router(plane: DataPlane, service: Service, log_prompts: bool) -> APIRouter:
     """The routes; `/v1/models` and `/v1/models/NAME` are among OpenAI's."""
     routes = APIRouter(tags=["KServe"])
 
@@ -58,16 +59,21 @@ def router(plane: DataPlane, service: Service) -> APIRouter:
         """Answer texts by the recipe, in KServe's v1 form."""
         _known(service, model)
         note(request.scope, model=model, texts=len(body.instances))
-        answer, _ = await plane.infer(model, body.model_dump())
+        if log_prompts:
+            note(request.scope, prompt=[one if isinstance(one, str) else one.text for one in body.instances])
+        answer, _ = await plane.infer(model, body.model_dump(), dict(request.headers))
         return JSONResponse(answer)
 
     @routes.post("/v2/models/{model}/infer", response_model=InferenceResponse, responses=DOCUMENTED)
     async def infer(model: str, body: InferenceRequest | bytes, request: Request) -> Response:
         """Answer a BYTES tensor of texts by the recipe, in KServe's v2 form, also with binary tensors."""
         _known(service, model)
-        asked = _decoded(plane, body, dict(request.headers), model)
+        headers = dict(request.headers)
+        asked = _decoded(plane, body, headers, model)
         note(request.scope, model=model)
-        response, _ = await plane.infer(model, asked)
+        if log_prompts:
+            note(request.scope, prompt=texts_of(asked))
+        response, _ = await plane.infer(model, asked, headers)
         try:
             answer, length = response.to_rest()
         except InvalidInput as error:

@@ -4,6 +4,7 @@ A model directory, as a run registers it and KServe mounts it, holds one GGUF fi
 beside it or above, `recipe.yaml`, `lineage.json` and `evaluation.json`. A run folder is one, too.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from stillroom.recipe.model import Recipe
 from stillroom.track.layout import FOLDERS
 from stillroom.track.run import EVALUATION, LINEAGE, RECIPE, chosen_model
 
+_FURTHER = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 PLACES = ("", "model", FOLDERS["export"])
 """Where GGUF files lie in a model directory: at its top, where the registry puts them, and where a run does."""
 
@@ -64,7 +66,9 @@ def open_package(path: Path, name: str | None = None) -> Package:
 
 
 def _in_folder(folder: Path) -> Path:
-    files = [file for place in PLACES for file in sorted((folder / place).glob("*.gguf"))]
+    found = [file for place in PLACES for file in sorted((folder / place).glob("*.gguf"))]
+    # The eyes of a model, which this server has no use for, and the further parts of one in several.
+    files = [file for file in found if not file.name.startswith("mmproj") and not _FURTHER.search(file.name)]
     if len(files) == 1:
         return files[0]
     if (folder / EVALUATION).is_file() and (folder / FOLDERS["export"]).is_dir():
@@ -72,7 +76,10 @@ def _in_folder(folder: Path) -> Path:
     if not files:
         raise UserError(f"There is no GGUF file in {folder}, neither at its top nor in {' or '.join(PLACES[1:])}/.")
     names = ", ".join(str(file.relative_to(folder)) for file in files)
-    raise UserError(f"{folder} holds several GGUF files: {names}. Name the one to serve.")
+    raise UserError(
+        f"{folder} holds several GGUF files: {names}. Name the one to serve, as in {files[0]} (the predictor's "
+        "--model_dir takes a file, too)."
+    )
 
 
 def _beside(gguf: Path, name: str) -> Path | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from serving.engine.request import Request, Sampling
+from serving.engine.request import EMBEDDINGS_ONLY, Request, Sampling
 from serving.server import tools as calls
 from serving.server.errors import bad_request
 from serving.server.requests import (
@@ -37,6 +37,8 @@ class Plan:
 
 def plan_chat(service: Service, body: ChatRequest, adapter: str | None) -> Plan:
     """The requests of a chat body. Slow: run it beside the event loop. Raises ApiError."""
+    if not service.backend.generates:
+        raise bad_request(f"{EMBEDDINGS_ONLY} Use /v1/embeddings.", "model", "embeddings_only")
     tools, mode = _tools(body)
     messages, recipe = body.messages, service.package.recipe
     # Whoever sends neither an instruction of his own nor functions asks for what the recipe's model was made for.

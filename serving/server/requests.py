@@ -16,6 +16,7 @@ JsonObject = dict[str, Any]
 
 MOST_CHOICES = 16
 MOST_TEXTS = 1024
+MOST_INPUTS = 2048  # as OpenAI has it
 
 
 class Strict(BaseModel):
@@ -302,7 +303,12 @@ class EmbeddingRequest(Strict):
     """The body of /v1/embeddings."""
 
     model: str | None = None
-    input: str | TokenIds | Annotated[list[str], Field(min_length=1)] | Annotated[list[TokenIds], Field(min_length=1)]
+    input: (
+        str
+        | TokenIds
+        | Annotated[list[str], Field(min_length=1, max_length=MOST_INPUTS)]
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=MOST_INPUTS)]
+    )
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Count | None = None
     user: str | None = None

@@ -1,6 +1,7 @@
 """What all routes share: the refusals that OpenAPI tells of, and the client's own patience."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -26,7 +27,12 @@ PATIENCE = "x-request-timeout"
 
 def patience(request: Request) -> float | None:
     """The client's own deadline in seconds from now, None where it names none. Raises ApiError for nonsense."""
-    text = request.headers.get(PATIENCE)
+    return patience_in(request.headers)
+
+
+def patience_in(headers: Mapping[str, str]) -> float | None:
+    """The same of headers with names in small letters."""
+    text = headers.get(PATIENCE)
     if text is None:
         return None
     try:

@@ -52,11 +52,12 @@ class Service:
         lifecycle: Lifecycle,
         tracer: Tracer,
         deadline: float,
+        most_waiting: int = 128,
     ) -> None:
         self.package, self.backend, self.metrics, self.lifecycle = package, backend, metrics, lifecycle
         self.created = int(time.time())
         self.conversations = Conversations(backend.chat_template, backend.bos_token, backend.eos_token)
-        self.tracer, self._deadline = tracer, deadline
+        self.tracer, self._deadline, self.most_waiting = tracer, deadline, most_waiting
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._slow_pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare-slow")
 
@@ -121,8 +122,11 @@ class Service:
 
         Raises ApiError where the engine does not take one of them; then none is answered. Call it on the event loop.
         """
-        patience = self._deadline if seconds is None else min(self._deadline, seconds)
-        return Answers(self, requests, time.monotonic() + patience)
+        return Answers(self, requests, time.monotonic() + self.patience(seconds))
+
+    def patience(self, seconds: float | None) -> float:
+        """The seconds that a request may take: the client's, and the server's at most."""
+        return self._deadline if seconds is None else min(self._deadline, seconds)
 
     async def whole(self, request: Request, seconds: float | None = None) -> tuple[str, Finished]:
         """One answer as a text, and how it ended. Raises ApiError."""

@@ -1,6 +1,7 @@
 """From settings to a server that listens: the one path of `stillroom serve` and of the predictor."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from serving.server.service import Service
     from serving.server.tracing import Tracer
 
+log = logging.getLogger("stillroom.server")
+
 SLOTS = 8
 """Answers under way at once. More slots make larger batches, but attention then runs over all their cells."""
 CONTEXT_TOKENS = 4096
-"""Of a model without a recipe."""
+"""Of a model without a recipe, where it was trained on as many."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,10 @@ def open_service(settings: Settings, package: "Package", registry: "CollectorReg
     from stillroom.models.cache import cache_folder
     from stillroom.recipe.prompt import Prompter
 
-    context = settings.context or (package.recipe.serve.context_tokens if package.recipe else CONTEXT_TOKENS)
+    start = time.monotonic()
     limits = Limits(
         slots=settings.slots,
-        context_tokens=context,
+        context_tokens=_context(settings, package),
         max_num_queued_reqs=settings.max_num_queued_reqs,
         max_num_queued_tokens=settings.max_num_queued_tokens,
     )
@@ -112,13 +115,35 @@ def open_service(settings: Settings, package: "Package", registry: "CollectorReg
     if package.recipe is not None:
         prefix = Prompter(package.recipe, engine.chat_template, engine.bos_token, engine.eos_token).prefix
         engine.warm(prefix, cache_folder() / "prefixes")
+    log.info(
+        "loaded", extra={"file": str(package.gguf), "sha256": engine.sha256, "threads": engine.threads,
+                         "context": engine.context, "slots": settings.slots,
+                         "seconds": round(time.monotonic() - start, 2)},
+    )  # fmt: skip
     backend = EngineBackend(engine)
     metrics = Metrics(registry, package.name, backend.gauges)
-    return Service(package, backend, metrics, Lifecycle(), tracer, settings.deadline)
+    return Service(package, backend, metrics, Lifecycle(), tracer, settings.deadline, settings.max_num_queued_reqs)
+
+
+def _context(settings: Settings, package: "Package") -> int:
+    """Tokens of one request. A model that was trained on fewer writes nonsense beyond them, so the log says so."""
+    from stillroom.export.gguf import read_metadata
+
+    metadata = read_metadata(package.gguf)
+    trained = int(metadata.get(f"{metadata.get('general.architecture')}.context_length", 0))
+    wanted = settings.context or (package.recipe.serve.context_tokens if package.recipe else None)
+    if wanted is None:
+        return min(CONTEXT_TOKENS, trained or CONTEXT_TOKENS)
+    if 0 < trained < wanted:
+        log.warning("The context of %d tokens is longer than the %d that the model was trained on.", wanted, trained)
+    return wanted
 
 
 async def first_token(service: "Service") -> None:
-    """Have the model compute a real token: what loads may still not compute. Raises ApiError where it does not."""
+    """Have the model compute a real token, or embedding: what loads may still not compute. Raises ApiError."""
     from serving.engine.request import Request
 
+    if not service.backend.generates:
+        await service.prepare(service.backend.embed, [service.backend.tokenize_whole("Hello")])
+        return
     await service.whole(Request(tuple(service.backend.tokenize("Hello")), max_tokens=1))

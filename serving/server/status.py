@@ -28,7 +28,7 @@ def models_router(service: Service) -> APIRouter:
         names = service.models()
         return JSONResponse({"object": "list", "data": [_card(service, name) for name in names], "models": names})
 
-    @routes.get("/models/{model}", response_model=responses.ModelCard, responses=_UNKNOWN)
+    @routes.get("/models/{model:path}", response_model=responses.ModelCard, responses=_UNKNOWN)
     async def model(model: str) -> Response:
         """One model; 503 while it takes no requests, which is KServe's probe of it."""
         if model not in service.models():

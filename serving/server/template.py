@@ -60,7 +60,7 @@ class Conversations:
     def _writes_our_calls(self) -> bool:
         """Whether the template writes calls as ours are written; a model of another notation is told in words."""
         called = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": _PROBE}]}
-        turns = [{"role": "user", "content": "x"}, called, {"role": "tool", "content": "found"}]
+        turns: list[dict[str, Any]] = [{"role": "user", "content": "x"}, called, {"role": "tool", "content": "found"}]
         if self._template is None:
             return False
         try:

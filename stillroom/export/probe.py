@@ -27,6 +27,8 @@ def probe(path: Path) -> str | None:
         token = (llama_cpp.llama_token * 1)(_TOKEN)
         if llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(token, 1)):
             return "; ".join(errors) or "llama.cpp computes no token with it"
+        if not llama_cpp.llama_get_memory(context):
+            return None  # an encoder: it makes embeddings, and has no logits
         count = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
         logits = llama_cpp.llama_get_logits(context)
         if not all(math.isfinite(logits[index]) for index in range(count)):

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from serving.engine.request import Event, Finished, Logprob, Request, Text, UnsupportedSchema, Usage
 from serving.server.app import install
+from serving.server.backend import Backend
 from serving.server.connection import Connection
 from serving.server.extraction import Extractor
 from serving.server.guard import Guard, Hosts, Limits
@@ -85,6 +86,7 @@ class Ticket:
 class ScriptedBackend:
     """A vocabulary of bytes, and answers by script."""
 
+    generates = True
     context, chat_template, bos_token, eos_token = 1000, TEMPLATE, "", ""
 
     def __init__(self, script: Script) -> None:
@@ -171,18 +173,19 @@ class Live:
 def live(
     folder: Path, script: Script, recipe: bool = False, keys: tuple[str, ...] = (), admin: tuple[str, ...] = (),
     limits: Limits | None = None, hosts: Hosts | None = None, grace: float = 30, deadline: float = 20,
+    log_prompts: bool = False, engine: Backend | None = None,
 ) -> Iterator[Live]:  # fmt: skip
-    """The whole server but for the model and the process: routes, guard, connection, drain."""
+    """The whole server but for the process and, without `engine`, the model: routes, guard, connection, drain."""
     (folder / "recipe.yaml").write_text(RECIPE)
     task = load_recipe(folder / "recipe.yaml", sources_must_exist=False) if recipe else None
     backend, lifecycle, registry = ScriptedBackend(script), Lifecycle(), CollectorRegistry()
     package = Package("tiny", folder / "tiny.gguf", task, frozenset())
-    metrics = Metrics(registry, "tiny", backend.gauges)
-    service = Service(package, backend, metrics, lifecycle, Tracer(), deadline)
+    metrics = Metrics(registry, "tiny", (engine or backend).gauges)
+    service = Service(package, engine or backend, metrics, lifecycle, Tracer(), deadline)
     lifecycle.started = True
     app, extractor, models = FastAPI(), Extractor(service, 4), ModelRepository()
     models.update(KServeModel(extractor))
-    install(app, extractor, DataPlane(models), registry, folder, log_prompts=False)
+    install(app, extractor, DataPlane(models), registry, folder, log_prompts)
     bound = bind("127.0.0.1", 0)
     port = bound.getsockname()[1]
     guard = Guard(app, lifecycle, Keys(keys), Keys(admin), limits or Limits(), hosts)

@@ -17,6 +17,16 @@ def test_from_file_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not any(keys.accept(given) for given in (None, "", "Bearer ", "Bearer # team one", "Bearer alph", "alpha"))
 
 
+def test_files_as_windows_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(b"\xef\xbb\xbfalpha\r\n\r\nbeta\r\n")
+    keys = read_keys(tmp_path / "keys", API_KEYS)
+    assert keys.accept("Bearer alpha") and keys.accept("bearer beta") and not keys.accept("Bearer \r")
+
+
+def test_a_key_beyond_ascii_is_compared_by_its_bytes() -> None:
+    assert Keys(["schlüssel"]).accept("Bearer " + "schlüssel".encode().decode("latin-1"))
+
+
 def test_an_empty_secret_opens_no_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not read_keys(None, API_KEYS).needed
     (tmp_path / "keys").write_text("# none\n")

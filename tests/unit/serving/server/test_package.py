@@ -55,6 +55,13 @@ def test_a_file_that_was_renamed_is_known_by_its_content(tmp_path: Path) -> None
         open_package(tmp_path).digest()
 
 
+def test_a_model_in_parts_and_its_eyes(tmp_path: Path) -> None:
+    """As they lie in a repository that was fetched whole: llama.cpp finds the further parts by the first."""
+    first = gguf(tmp_path / "big-00001-of-00002.gguf")
+    gguf(tmp_path / "big-00002-of-00002.gguf"), gguf(tmp_path / "mmproj-big-F16.gguf")
+    assert open_package(tmp_path).gguf == first
+
+
 def test_what_cannot_be_served(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file or folder"):
         open_package(tmp_path / "none")
@@ -64,7 +71,9 @@ def test_what_cannot_be_served(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must end in \.gguf"):
         open_package(tmp_path / "model.bin")
     gguf(tmp_path / "a.gguf"), gguf(tmp_path / "b.gguf")
-    with pytest.raises(UserError, match=r"several GGUF files: a\.gguf, b\.gguf"):
+    with pytest.raises(
+        UserError, match=r"several GGUF files: a\.gguf, b\.gguf\. Name the one to serve, as in .*/a\.gguf"
+    ):
         open_package(tmp_path)
     (tmp_path / "recipe.yaml").write_text("name: Kinds!\ninstruction: 1\n")
     with pytest.raises(RecipeError, match="name"):

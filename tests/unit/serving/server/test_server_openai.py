@@ -4,10 +4,13 @@ import base64
 import json
 import struct
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 pytest.importorskip("kserve", reason="the extra `serve` is not installed")
@@ -385,3 +388,36 @@ def test_embeddings(server: Live) -> None:
     packed = server.post("/v1/embeddings", {"input": [97], "encoding_format": "base64", "dimensions": 1}).json()
     assert struct.unpack("<f", base64.b64decode(packed["data"][0]["embedding"])) == (1.0,)
     assert server.post("/v1/embeddings", {"input": "a", "dimensions": 4}).status_code == 400
+    assert server.post("/v1/embeddings", {"input": ["a"] * 2049}).status_code == 400
+
+
+def test_embeddings_have_a_queue_and_a_deadline_of_their_own(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They wait on threads of their own, for whom nothing else waits; who is gone is not worked for."""
+    go_on, asked = threading.Event(), list[Any]()
+
+    def slow(texts: Any) -> list[list[float]]:
+        asked.append(texts)
+        go_on.wait(20)
+        return [[1.0]]
+
+    monkeypatch.setattr(server.backend, "embed", slow)
+    monkeypatch.setattr(server.service, "most_waiting", 2)
+    late = server.post("/v1/embeddings", {"input": ["a", "b", "c"]}, **{"X-Request-Timeout": "0.1"})
+    assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline")
+    with ThreadPoolExecutor(3) as pool:
+        url = f"{server.url}/v1/embeddings"
+        held = [pool.submit(httpx.post, url, json={"input": "d"}, timeout=20) for _ in range(3)]
+        until(lambda: server.service.lifecycle.in_flight == 3)
+        time.sleep(0.2)  # from the door to the queue
+        full = server.post("/v1/embeddings", {"input": "e"})
+        assert (full.status_code, full.headers["retry-after"]) == (429, "1")
+        assert server.post(CHAT, HELLO).status_code == 200
+        go_on.set()
+        assert [one.result().status_code for one in held] == [200] * 3
+    assert (2, ord("b")) not in [text for texts in asked for text in texts]
+
+
+def test_a_model_that_makes_embeddings_only(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.backend, "generates", False)
+    error = server.post(CHAT, HELLO).json()["error"]
+    assert error["code"] == "embeddings_only" and "/v1/embeddings" in error["message"]

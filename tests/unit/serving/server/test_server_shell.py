@@ -1,6 +1,7 @@
 """What stands around the routes: keys, bounds, slow clients, clients that go, probes, the drain."""
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ from scripted import Live, hanging, live, saying, until
 from serving.engine.request import EngineStopped, Failed, Finished, Text, Usage
 from serving.server import connection
 from serving.server.guard import Hosts, Limits
+from serving.server.logs import JsonFormatter
 from serving.server.server import bind, is_local
 
 CHAT = "/v1/chat/completions"
@@ -191,6 +193,33 @@ def test_pages_of_others_may_not_ask(server: Live) -> None:
     assert answer.status_code == 405 and not any(name.startswith("access-control") for name in answer.headers)
     plain = server.client.post(CHAT, content=json.dumps(HELLO), headers={"Content-Type": "text/plain"})
     assert plain.status_code == 400 and not server.backend.requests
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_people_write_is_logged_where_that_was_asked_for(
+    tmp_path: Path, asked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "Zebra"
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": [secret]}
+    bodies = {
+        CHAT: {"messages": [{"role": "user", "content": secret}]},
+        "/v1/completions": {"prompt": secret},
+        "/v1/embeddings": {"input": secret},
+        "/v1/extract": {"text": secret},
+        "/v1/models/tiny:predict": {"instances": [secret]},
+        "/v2/models/tiny/infer": {"inputs": [tensor]},
+    }
+    with caplog.at_level(logging.INFO), live(tmp_path, saying("Hi"), recipe=True, log_prompts=asked) as server:
+        for path, body in bodies.items():
+            server.post(path, body)
+        server.post(CHAT, {"messages": [{"role": secret, "content": secret}]})
+        server.client.post(CHAT, content=b'{"messages": "' + secret.encode())
+    lines = {record.path: vars(record) for record in caplog.records if hasattr(record, "path")}
+    assert lines.keys() == bodies.keys()
+    for path in bodies.keys() - {CHAT}:
+        assert (secret in str(lines[path].get("prompt"))) == asked
+    if not asked:
+        assert secret not in "\n".join(map(JsonFormatter().format, caplog.records))
 
 
 def test_request_ids(server: Live) -> None:

@@ -1,17 +1,21 @@
 """The recipe's task: /v1/extract, and KServe's v1 and v2 protocols."""
 
+import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 pytest.importorskip("kserve", reason="the extra `serve` is not installed")
 
-from kserve.protocol.infer_type import InferInput, InferRequest, InferResponse
+from kserve import InferenceRESTClient, RESTConfig
+from kserve.protocol.infer_type import InferInput, InferRequest, InferResponse, RequestedOutput
 from scripted import Emit, Live, live, saying
 
 from serving.engine.request import ConstraintFailed, Failed, Finished, Overloaded, Request, Text, Usage
@@ -79,6 +83,17 @@ def test_more_texts_than_the_queue_has_room_for(server: Live, monkeypatch: pytes
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
 
 
+def test_a_clients_patience_is_for_all_its_texts(server: Live) -> None:
+    def slow(request: Request, emit: Emit, cancelled: threading.Event) -> None:
+        time.sleep(0.05)
+        counting(request, emit, cancelled)
+
+    server.backend.script = slow
+    server.post("/v1/extract", {"texts": [f"Number {n}" for n in range(12)]}, **{"X-Request-Timeout": "9"})
+    deadlines = {round(request.deadline or 0, 1) for request in server.backend.requests}
+    assert len(server.backend.requests) == 12 and len(deadlines) <= 2  # two where a tenth of a second lies between
+
+
 def test_a_text_that_is_too_long_loses_its_end_and_says_so(server: Live) -> None:
     assert server.post("/v1/extract", {"text": "word " * 200}).json()["truncated"] is True
     assert server.post("/v1/extract", {"texts": ["Number 1", "word " * 200]}).json()["truncated"] == [1]
@@ -114,6 +129,13 @@ def test_v1(server: Live) -> None:
     assert server.post("/v1/models/none:predict", {"instances": ["a"]}).status_code == 404
 
 
+def test_the_clients_own_deadline(server: Live) -> None:
+    for path, body in ((PREDICT, {"instances": ["a"]}), (INFER, tensor(["a"])), ("/v1/extract", {"text": "a"})):
+        assert server.post(path, body, **{"X-Request-Timeout": "0.5"}).status_code == 200
+        assert (server.backend.requests[-1].deadline or 0) - time.monotonic() < 0.5
+        assert server.post(path, body, **{"X-Request-Timeout": "soon"}).status_code == 400
+
+
 def tensor(texts: list[str], **more: Any) -> dict[str, Any]:
     return {"inputs": [{"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}], **more}
 
@@ -138,6 +160,41 @@ def test_v2_with_binary_tensors_as_kserves_own_client_sends_them(server: Live) -
     assert answer.status_code == 200
     read = InferResponse.from_bytes(answer.content, int(answer.headers["inference-header-content-length"]))
     assert list(read.get_output_by_name("count").as_numpy()) == [5, 6]
+
+
+async def with_kserves_client(url: str) -> None:
+    config = {"timeout": 20, "verbose": False}
+    v1, v2 = (InferenceRESTClient(RESTConfig(protocol=protocol, **config)) for protocol in ("v1", "v2"))
+    for client in (v1, v2):
+        assert await client.is_model_ready(url, "tiny")
+    assert await v2.is_server_ready(url) and await v2.is_server_live(url)
+    answer = await v1.infer(url, {"instances": ["Number 1", {"text": "Number 2"}]}, model_name="tiny")
+    assert [one["count"] for one in answer["predictions"]] == [1, 2]
+    for binary in (False, True):
+        rows = InferInput("text", [3, 1], "BYTES")
+        texts = np.array([["Number 1"], ["Zähl 2"], ["Number 3"]], dtype=object)
+        rows.set_data_from_numpy(texts, binary_data=binary)
+        outputs = [RequestedOutput("count", parameters={"binary_data": binary})]
+        asked = InferRequest("tiny", [rows], request_id="r-1", request_outputs=outputs)
+        found = await v2.infer(url, asked, model_name="tiny")
+        assert found.id == "r-1" and [output.name for output in found.outputs] == ["count"]
+        assert found.outputs[0].as_numpy().reshape(-1).tolist() == [1, 2, 3]
+    numbers = InferInput("text", [2], "INT32")
+    numbers.set_data_from_numpy(np.array([1, 2], dtype=np.int32), binary_data=False)
+    for wrong, name, words in (
+        (InferRequest("tiny", [numbers]), "tiny", "Send one BYTES tensor named text"),
+        (InferRequest("none", [rows]), "none", "does not exist here"),
+    ):
+        with pytest.raises(httpx.HTTPStatusError, match=words):
+            await v2.infer(url, wrong, model_name=name)
+    with pytest.raises(httpx.HTTPStatusError, match=r"instances\.0"):
+        await v1.infer(url, {"instances": [1]}, model_name="tiny")
+    for client in (v1, v2):
+        await client.close()
+
+
+def test_kserves_own_client(server: Live) -> None:
+    asyncio.run(with_kserves_client(server.url))
 
 
 @pytest.mark.parametrize(
