@@ -37,9 +37,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Stillroom against stock TRL, about two hours on two cores with nothing else running.
+# Stillroom against stock TRL and torchtune, about 40 minutes on two cores with nothing else running.
 bench-train: setup
-	$(BIN)/python -m benchmarks.train_sft; sft=$$?; $(BIN)/python -m benchmarks.train_dpo && exit $$sft
+	$(BIN)/python -m benchmarks.train
 
 # Near duplicates against text-dedup and datatrove (each in an environment of its own), the clean chain, personal data.
 bench-data: setup

@@ -2,16 +2,18 @@
 
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest import OURS
+from benchmarks.contest import OURS, Absent
 
 TARGETS = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 
 
-def load(contender: str) -> tuple[Any, Any, bool]:
-    """SmolLM2's tokenizer, its model as the contender trains it, and whether that computes in bf16."""
+def load(contender: str) -> tuple[Any, bool]:
+    """SmolLM2 as the contender trains it, and whether that computes in bf16."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -28,7 +30,7 @@ def load(contender: str) -> tuple[Any, Any, bool]:
         dtype = torch.float32 if "fp32" in contender else torch.bfloat16
         model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
         model.config.use_cache = False
-    return setup.load_tokenizer(base), model, model.dtype == torch.bfloat16
+    return model, model.dtype == torch.bfloat16
 
 
 def arguments(batch: int, steps: int, bf16: bool, out: Path) -> dict[str, Any]:
@@ -50,11 +52,12 @@ def arguments(batch: int, steps: int, bf16: bool, out: Path) -> dict[str, Any]:
         "max_length": None,
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
+        "weight_decay": 0.0,
     }
 
 
 class Timed:
-    """Mixin of a trainer: the seconds of each step."""
+    """Mixin of a trainer: the seconds of each forward and backward pass."""
 
     seconds: list[float]
 
@@ -65,9 +68,27 @@ class Timed:
         return loss
 
 
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """Raise Absent where a contender needs more memory than there is, before the system ends a process for it."""
+    from stillroom.machine import free_memory
+    from stillroom.train.portions import out_of_memory
+
+    free = free_memory()
+    resource.setrlimit(resource.RLIMIT_DATA, (int(0.92 * free), resource.RLIM_INFINITY))
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise Absent(f"it needs more than the {free / 2**30:.0f} GiB of memory that are free") from error
+
+
 def result(trainer: Any, samples: int, tokens: int) -> dict[str, Any]:
     """What a trained contender reports; `samples` and `tokens` are those of one step, on average."""
-    counted = trainer.seconds[1:]  # the first pays for choosing kernels
+    parts = trainer.args.gradient_accumulation_steps
+    steps = [sum(trainer.seconds[begin : begin + parts]) for begin in range(0, len(trainer.seconds), parts)]
+    counted = steps[1:]  # the first pays for choosing kernels
     return {
         "losses": [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry],
         "seconds": counted,

@@ -28,9 +28,11 @@ def main() -> None:
     """Write the page; a benchmark without results is left out."""
     parts = [
         "# Benchmarks",
-        "Stillroom against stock TRL on the same rows in the same order: SmolLM2-135M, LoRA of rank 16 on all linear "
-        "layers, batches of 16 e-mails (DPO: 8 pairs) behind a prefix of as many tokens as the first column says. Each "
-        "contender trains in a process of its own, in turn, with nothing else running; its first step is not counted. "
+        "Stillroom's training against stock TRL and torchtune's LoRA recipe, on the same rows in the same order: "
+        "SmolLM2-135M, LoRA of rank 16 on all linear layers, batches of 16 e-mails (DPO: 8 pairs) behind a prefix of "
+        "as many tokens as the first column says. Each contender trains in a process of its own, in turn, Stillroom "
+        "first and again last, with nothing else running; its first step is not counted. `unpadded` is TRL's "
+        "`padding_free`, `packed` its packing. Contenders that are never the quickest run at some lengths alone. "
         "`make bench-train` makes these tables; this page is written by `python -m benchmarks.report`.",
     ]
     for name, (title, unit) in TITLES.items():
@@ -44,6 +46,7 @@ def main() -> None:
                 found["machine"],
                 f"![{title}: {unit} a second](images/{name}.svg)",
                 _table(unit, found["table"]),
+                *(f"{name} was not measured: {reason}." for name, reason in found.get("absent", {}).items()),
             ]
     (DOCS / "benchmarks.md").write_text("\n\n".join(parts) + "\n")
 
