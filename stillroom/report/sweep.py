@@ -179,7 +179,7 @@ def bars(name: str, width: int, groups: Sequence[tuple[str, Sequence[Bar]]], tit
     across = (width - room - gap * (columns - 1)) / columns
     for index, (group, members) in enumerate(groups):
         left, top = room + index % columns * (across + gap), index // columns * (tall + 12) + head
-        plot, bottom = across - 52, top + row_height * len(members)
+        plot, bottom = across - 64, top + row_height * len(members)
         drawing.text(left, top - 12, fit(group, across), "heading")
         for tick in (0, 50, 100):
             x = left + plot * tick / 100
