@@ -30,7 +30,7 @@ def executor_of(recipe: Recipe, folder: Path) -> Executor:
     return partial(ray_data, folder)
 
 
-def ray_data(folder: Path, work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[R]:
+def ray_data(folder: Path, work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[tuple[T, R]]:
     """An executor for `stillroom.data.prepare.prepare`, once `folder` is bound to it; all nodes must see the folder."""
     import ray
 
@@ -45,8 +45,8 @@ def ray_data(folder: Path, work: Callable[[T], R], chunks: Iterable[T]) -> Itera
                 (Path(made) / f"{count:09d}").write_bytes(pickle.dumps(chunk))
         if count:
             read = ray.data.read_binary_files(made, override_num_blocks=count)
-            for row in read.map(partial(_worked, work)).iter_rows():
-                yield pickle.loads(row["bytes"])
+            for number, row in enumerate(read.map(partial(_worked, work)).iter_rows(), start=1):
+                yield pickle.loads((Path(made) / f"{number:09d}").read_bytes()), pickle.loads(row["bytes"])
 
 
 def _worked(work: Callable[[Any], Any], row: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stillroom.data.clean.boilerplate import Boilerplate
-from stillroom.data.clean.language import language
+from stillroom.data.clean.language import languages
 from stillroom.data.clean.repair import repair
 from stillroom.data.clean.repetition import repetition
 from stillroom.data.clean.symbols import symbols
@@ -46,8 +46,18 @@ class Cleaner:
         toxicity = recipe.data.cleaning.toxicity
         self._listed = ListedWords(read_lists(toxicity.lists), toxicity.max_hits) if toxicity else None
 
-    def __call__(self, item: Row | Rejected) -> Outcome:
-        """What becomes of a row; one that is left out already stays so."""
+    def __call__(self, items: Sequence[Row | Rejected]) -> list[Outcome]:
+        """What becomes of each row; one that is left out already stays so."""
+        outcomes = [self._outcome(item) for item in items]
+        bounds = self.recipe.data.cleaning
+        if bounds.languages:
+            rows = {place: one.item for place, one in enumerate(outcomes) if isinstance(one.item, Row)}
+            told = languages(list(rows.values()), bounds.languages, bounds.language_probability)
+            for place, result in zip(rows, told, strict=True):
+                outcomes[place] = replace(outcomes[place], item=result)
+        return outcomes
+
+    def _outcome(self, item: Row | Rejected) -> Outcome:
         bounds = self.recipe.data.cleaning
         result = self._answered(item) if isinstance(item, Row) else item
         if isinstance(result, Rejected):
@@ -56,18 +66,19 @@ class Cleaner:
         pairs: Sequence[Pair] = ()
         if self.masker:
             # Masked before it is cut: half an address would not be known as one.
-            result, pairs = self.masker.row(replace(result, text=cut(result.text, 2 * bounds.max_characters + 1000)))
+            result, pairs = self.masker.row(_cut(result, 2 * bounds.max_characters + 1000))
             length += len(result.text) - min(length, 2 * bounds.max_characters + 1000)
             faults = validate(self.recipe.output_schema, result.label) if self.recipe.output_schema else []
             if faults:
                 return Outcome(Rejected(result, MASKED_BREAKS_SCHEMA, "; ".join(faults)), pairs)
-        short = replace(result, text=cut(result.text, bounds.max_characters))
+        short = _cut(result, bounds.max_characters)
         return Outcome(self._judged(short), pairs, len(short.text) < length)
 
     def _answered(self, row: Row) -> Row | Rejected:
         """The whole text, repaired and without boilerplate, and its answer."""
         bounds = self.recipe.data.cleaning
-        row = replace(row, text=row.text.strip())
+        text = row.text.strip()
+        row = row if text == row.text else replace(row, text=text)
         if bounds.repair and self.boilerplate is None:
             row = repair(row)
         result = self.boilerplate(row) if self.boilerplate else row
@@ -92,7 +103,7 @@ class Cleaner:
         return row
 
     def _judged(self, row: Row) -> Row | Rejected:
-        """What the recipe asks of the text that will be trained on; the cheapest question comes first."""
+        """What the recipe asks of the text that will be trained on, its language apart; the cheapest comes first."""
         bounds = self.recipe.data.cleaning
         result: Row | Rejected = row
         if self._listed is not None:
@@ -101,14 +112,17 @@ class Cleaner:
             result = symbols(result, bounds.symbols)
         if bounds.repetition and isinstance(result, Row):
             result = repetition(result, bounds.repetition)
-        if bounds.languages and isinstance(result, Row):
-            result = language(result, bounds.languages, bounds.language_probability)
         return result
 
 
 def clean(row: Row, recipe: Recipe) -> Row | Rejected:
     """One row on its own, by all steps that need no other; for many rows, make one Cleaner."""
-    return Cleaner(recipe)(row).item
+    (outcome,) = Cleaner(recipe)([row])
+    return outcome.item
+
+
+def _cut(row: Row, limit: int) -> Row:
+    return row if len(row.text) <= limit else replace(row, text=cut(row.text, limit))
 
 
 def cut(text: str, limit: int) -> str:
@@ -132,14 +146,17 @@ def answer(row: Row, recipe: Recipe) -> Row | Rejected:
     label = values.get(key, raw)
     schema = recipe.output_schema
     if schema is None:
-        return replace(row, label=label if isinstance(label, str) else key)
+        label = label if isinstance(label, str) else key
+        return row if label is raw else replace(row, label=label)
     if isinstance(label, str) and label is raw and not _may_be_text(schema):
         try:
             label = json.loads(label)
         except (ValueError, RecursionError) as error:
             return Rejected(row, "the label is not JSON", str(error))
     faults = validate(schema, label)
-    return Rejected(row, BREAKS_SCHEMA, "; ".join(faults)) if faults else replace(row, label=label)
+    if faults:
+        return Rejected(row, BREAKS_SCHEMA, "; ".join(faults))
+    return row if label is raw else replace(row, label=label)
 
 
 def _may_be_text(schema: dict[str, Any]) -> bool:

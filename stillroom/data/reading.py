@@ -68,10 +68,13 @@ def with_weight(row: Row, cell: Any, column: str) -> Row | Rejected:
     return replace(row, weight=weight)
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def unwritable(value: Any) -> str:
     """Why a value cannot be written as JSON (NaN, a date, half a surrogate pair); "" when it can."""
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        (value if isinstance(value, str) else _JSON.encode(value)).encode()
     except RecursionError:
         return "nested too deep"
     except UnicodeEncodeError:

@@ -2,10 +2,10 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Mapping
+from typing import Any, BinaryIO, NamedTuple
 
-from stillroom.data.balance import originals
+from stillroom.data.balance import COPY_OF
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
 from stillroom.data.split import class_of
@@ -13,6 +13,21 @@ from stillroom.data.split import class_of
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 200
 NOT_STATED = "not stated"
+
+
+class Kind(NamedTuple):
+    """What rows are counted by; copies are what up-sampling made."""
+
+    source: str
+    class_name: str
+    language: str
+    copy: bool
+
+
+def kind_of(row: Row, schema: dict[str, Any] | None) -> Kind:
+    """The kind of one row."""
+    language = str(row.meta.get("language", NOT_STATED))
+    return Kind(row.source, class_of(row, schema), language, COPY_OF in row.meta)
 
 
 class Tally:
@@ -48,23 +63,21 @@ class Tally:
         return dict(self._examples)
 
 
-def data_report(
-    tally: Tally, splits: Mapping[str, Sequence[Row]], duplicates: dict[str, int], schema: dict[str, Any] | None
-) -> dict[str, Any]:
-    """The report as JSON values; it looks at each row of the splits once. `duplicates` are counts by kind."""
+def data_report(tally: Tally, splits: Mapping[str, Counter[Kind]], duplicates: dict[str, int]) -> dict[str, Any]:
+    """The report as JSON values. `splits` are counts of rows by kind, `duplicates` are counts by kind of duplicate."""
     kept: Counter[str] = Counter()
     languages: Counter[str] = Counter()
     shapes: dict[str, Any] = {}
-    for name, part in splits.items():
+    for name, kinds in splits.items():
         classes: Counter[str] = Counter()
         sources: Counter[str] = Counter()
-        for row in part:
-            classes[class_of(row, schema)] += 1
-            sources[row.source] += 1
-            if originals([row]):
-                kept[row.source] += 1
-                languages[str(row.meta.get("language", NOT_STATED))] += 1
-        shapes[name] = {"rows": len(part), "classes": _sorted(classes), "sources": _sorted(sources)}
+        for kind, count in kinds.items():
+            classes[kind.class_name] += count
+            sources[kind.source] += count
+            if not kind.copy:
+                kept[kind.source] += count
+                languages[kind.language] += count
+        shapes[name] = {"rows": kinds.total(), "classes": _sorted(classes), "sources": _sorted(sources)}
     return {
         "sources": [{"source": name, "read": read, "kept": kept[name]} for name, read in tally.read.items()],
         "dropped": tally.reasons(),

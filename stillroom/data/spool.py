@@ -1,9 +1,11 @@
 """Rows on disk: what passes through the data step lies in a file, and memory holds eight bytes a row."""
 
+import json
+import os
 import pickle
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar, overload
@@ -24,9 +26,8 @@ class Spool(Sequence[T], Generic[T]):
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._places = array("Q")
-        self._end = 0
-        self._has_read = False
+        self._ends = array("Q", [0])
+        self._is_written = True
         with full_disk_is_the_users(folder):
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- `close` closes it
 
@@ -34,16 +35,10 @@ class Spool(Sequence[T], Generic[T]):
         """Add a row at the end."""
         # Pickle holds whatever a source may give, half a surrogate pair and dates among it; only we read it.
         data = pickle.dumps(row, protocol=5)
-        with full_disk_is_the_users(self.folder):
-            if self._has_read:  # a seek writes out the buffer, so not before every row
-                self._file.seek(self._end)
-                self._has_read = False
-            self._file.write(data)
-        self._places.append(self._end)
-        self._end += len(data)
+        self._write(data, [len(data)])
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._ends) - 1
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -52,11 +47,7 @@ class Spool(Sequence[T], Generic[T]):
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
-        with full_disk_is_the_users(self.folder):
-            self._file.seek(self._places[index])  # writes what is still buffered
-        self._has_read = True
-        row: T = pickle.load(self._file)
-        return row
+        return self._read(self._bytes(index))
 
     def __iter__(self) -> Iterator[T]:
         return (self[number] for number in range(len(self)))
@@ -74,6 +65,46 @@ class Spool(Sequence[T], Generic[T]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def _write(self, data: bytes, lengths: Iterable[int]) -> None:
+        with full_disk_is_the_users(self.folder):
+            self._file.write(data)
+        self._is_written = False
+        for length in lengths:
+            self._ends.append(self._ends[-1] + length)
+
+    def _bytes(self, number: int) -> bytes:
+        if not self._is_written:
+            with full_disk_is_the_users(self.folder):
+                self._file.flush()
+            self._is_written = True
+        number = range(len(self))[number]
+        start = self._ends[number]
+        return os.pread(self._file.fileno(), self._ends[number + 1] - start, start)
+
+    def _read(self, data: bytes) -> T:
+        row: T = pickle.loads(data)
+        return row
+
+
+class RowLines(Spool[Row]):
+    """Rows as the lines of JSON that their file will have, so that writing it is copying."""
+
+    def append(self, row: Row) -> None:
+        """Add a row at the end. Raises ValueError for what JSON cannot hold."""
+        line = row.line().encode() + b"\n"
+        self._write(line, [len(line)])
+
+    def extend(self, lines: bytes, lengths: Iterable[int]) -> None:
+        """Add rows as lines, each with its end; `lengths` are theirs in bytes."""
+        self._write(lines, lengths)
+
+    def line(self, number: int) -> bytes:
+        """One row as a line with its end."""
+        return self._bytes(number)
+
+    def _read(self, data: bytes) -> Row:
+        return Row(**json.loads(data))
 
 
 class TextsOf(Sequence[str]):
@@ -100,6 +131,10 @@ class Picked(Sequence[T], Generic[T]):
 
     def __init__(self, spool: Spool[T], numbers: Sequence[int]) -> None:
         self._spool, self.numbers = spool, numbers
+
+    def at(self, places: Sequence[int]) -> "Picked[T]":
+        """Those at some places among these."""
+        return Picked(self._spool, [self.numbers[place] for place in places])
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -18,36 +18,40 @@ AHEAD = 3
 
 
 class Executor(Protocol):
-    """Runs `work` on every chunk and gives its results in order."""
+    """Runs `work` on every chunk and gives each chunk with its result, in their order."""
 
-    def __call__(self, work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[R]:
+    def __call__(self, work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[tuple[T, R]]:
         """`work` and the chunks must be picklable; no more than a few chunks are held at once."""
 
 
-def local(work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[R]:
+def local(work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[tuple[T, R]]:
     """On the cores of this machine that this process may use."""
     chunks = iter(chunks)
-    yield from map(work, islice(chunks, INLINE))
+    yield from ((chunk, work(chunk)) for chunk in islice(chunks, INLINE))
     rest = next(chunks, None)
     if rest is None:
         return
     chunks = chain([rest], chunks)
     workers = cpu_threads()
     if workers == 1:
-        yield from map(work, chunks)
+        yield from ((chunk, work(chunk)) for chunk in chunks)
         return
     # Spawned, not forked: the readers may have started threads, and a fork copies their locks as they stand.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work,))
     try:
-        waiting: deque[Future[R]] = deque()
+        waiting: deque[tuple[T, Future[R]]] = deque()
         for chunk in chunks:
-            waiting.append(pool.submit(_work, chunk))
+            waiting.append((chunk, pool.submit(_work, chunk)))
             if len(waiting) > workers * AHEAD:
-                yield waiting.popleft().result()
+                yield _done(*waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield _done(*waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _done(chunk: T, result: Future[R]) -> tuple[T, R]:
+    return chunk, result.result()
 
 
 _its_work: Callable[[Any], Any]

@@ -43,12 +43,12 @@ def _probabilities(texts: Sequence[str]) -> NDArray[np.float32]:
     """What py3langid's `rank` finds for each text; shape (texts, classes), of two columns of one class the second 0."""
     identifier = _identifier()
     encoded = [identifier._encode(text) for text in texts]
-    likely = np.zeros((len(texts), len(identifier.nb_classes)), np.float32)
+    likely: NDArray[np.float32] = np.zeros((len(texts), len(identifier.nb_classes)), np.float32)
     for place, found in enumerate(_features(encoded)):
         if found:
             likely[place] = identifier._sparse_score(Counter(found), identifier.nb_ptc)
     likely *= np.array([[1 / max(1, len(text)) ** 0.5] for text in encoded], np.float32).reshape(-1, 1)
-    likely = np.exp(likely - likely.max(axis=1, keepdims=True))
+    np.exp(likely - likely.max(axis=1, keepdims=True), out=likely)
     likely /= likely.sum(axis=1, keepdims=True)
     for first, second in identifier._alias_pairs:
         likely[:, first] += likely[:, second]

@@ -1,6 +1,7 @@
 """Mojibake, control characters and decomposed letters, repaired by ftfy."""
 
 import re
+import unicodedata
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,12 @@ from stillroom.data.rows import Row
 
 _NOTHING_TO_REPAIR = re.compile(r"[\n\t -%'-~]*")
 """Printable ASCII without the ampersand of an HTML entity: most English mail."""
+# What some step of ftfy's may change, mojibake and decomposed letters apart: entities, controls and odd line ends,
+# Latin ligatures, surrogates, and letters that are mojibake at the beginning of a line alone.
+_MAY_NEED_REPAIR = re.compile(
+    "&#?[0-9A-Za-z]{1,24};|[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9fÂÃ\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\u2028\u2029"
+    "\u206a-\u206f\ud800-\udfff\ufb00-\ufb06\ufeff\ufff9-\uffff]"
+)
 
 
 def repair(row: Row) -> Row:
@@ -22,6 +29,10 @@ def repair_text(text: str) -> str:
     if _NOTHING_TO_REPAIR.fullmatch(text):
         return text
     import ftfy
+    from ftfy.badness import is_bad
+
+    if not _MAY_NEED_REPAIR.search(text) and unicodedata.is_normalized("NFC", text) and not is_bad(text):
+        return text  # what ftfy would find out line by line
 
     # Repairing one layer of mojibake can lay bare another, and a control character that is dropped can join two halves.
     for _ in range(5):

@@ -1,8 +1,9 @@
 """Texts that repeat themselves: shares of repeated lines and runs of words, as Gopher's filter takes them."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from stillroom.data.clean.text import split_words
+from stillroom.data.clean.text import words_of
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
 from stillroom.recipe.cleaning import Repetition
@@ -19,39 +20,49 @@ def repetition(row: Row, bounds: Repetition) -> Row | Rejected:
     return row
 
 
-def _shares(text: str, bounds: Repetition) -> list[tuple[str, float, float]]:
+def _shares(text: str, bounds: Repetition) -> Iterator[tuple[str, float, float]]:
+    """What may be beyond its bound; a share of 0 is left out."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    repeated = [line for line, count in Counter(lines).items() for _ in range(count - 1)]
-    shares: list[tuple[str, float, float]] = []
-    if lines:
+    if len(set(lines)) < len(lines):
+        repeated = [line for line, count in Counter(lines).items() for _ in range(count - 1)]
         characters = sum(map(len, lines))
-        shares = [
-            ("duplicate lines", len(repeated) / len(lines), bounds.duplicate_lines),
-            ("characters in duplicate lines", sum(map(len, repeated)) / characters, bounds.duplicate_line_characters),
-        ]
-    words = split_words(text)
+        yield "duplicate lines", len(repeated) / len(lines), bounds.duplicate_lines
+        yield (
+            "characters in duplicate lines",
+            sum(map(len, repeated)) / characters,
+            bounds.duplicate_line_characters,
+        )
+    words = words_of(text)
     if len(words) < bounds.min_words:
-        return shares
+        return
     total = sum(map(len, words))
     for size, bound in enumerate(bounds.top_ngrams, start=2):
-        shares.append((f"characters in the commonest run of {size} words", _top(words, size, total), bound))
+        share = _top(words, size, total)
+        if not share:  # what comes once comes once with more words, too
+            return
+        yield f"characters in the commonest run of {size} words", share, bound
     for size, bound in enumerate(bounds.duplicate_ngrams, start=5):
-        shares.append((f"characters in repeated runs of {size} words", _repeated(words, size, total), bound))
-    return shares
+        share = _repeated(words, size, total)
+        if not share:
+            return
+        yield f"characters in repeated runs of {size} words", share, bound
 
 
-def _top(words: list[str], size: int, total: int) -> float:
+def _top(words: Sequence[str], size: int, total: int) -> float:
     """Share of the characters in the commonest run of `size` words; 0 where none comes twice."""
     counts = Counter(zip(*(words[start:] for start in range(size)), strict=False))
-    run, count = max(counts.items(), key=lambda item: item[1] * sum(map(len, item[0])) if item[1] > 1 else 0)
-    return min(1.0, count * sum(map(len, run)) / total) if count > 1 else 0.0
+    most = max((count * sum(map(len, run)) for run, count in counts.items() if count > 1), default=0)
+    return min(1.0, most / total)
 
 
-def _repeated(words: list[str], size: int, total: int) -> float:
+def _repeated(words: Sequence[str], size: int, total: int) -> float:
     """Share of the characters in words that lie in a run of `size` words which stood before; each counts once."""
+    runs = list(zip(*(words[step:] for step in range(size)), strict=False))
+    if len(set(runs)) == len(runs):
+        return 0.0
     seen: set[tuple[str, ...]] = set()
     characters = covered = 0
-    for start, run in enumerate(zip(*(words[step:] for step in range(size)), strict=False)):
+    for start, run in enumerate(runs):
         if run in seen:
             characters += sum(map(len, words[max(start, covered) : start + size]))
             covered = start + size

@@ -21,7 +21,7 @@ def symbols(row: Row, bounds: Symbols) -> Row | Rejected:
     signs = (text.count("#") + len(_ELLIPSIS.findall(text))) / len(words)
     bullets = sum(line.startswith(_BULLETS) for line in lines) / len(lines)
     trailing = sum(line.endswith(("...", "…")) for line in lines) / len(lines)
-    alphabetic = sum(any(map(str.isalpha, word)) for word in words) / len(words)
+    alphabetic = sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in words) / len(words)
     for name, share, bound, least in (
         ("number signs and ellipses a word", signs, bounds.symbols_per_word, False),
         ("lines with a bullet", bullets, bounds.bullet_lines, False),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stillroom.data.clean.chain import CleanRows
+from stillroom.data.clean.kept import CleanRows
 from stillroom.data.clean.semantic import alike, embed, joined
 from stillroom.data.duplicates import first_of_each, join, similarity
 from stillroom.data.reading import Rejected
@@ -30,11 +30,13 @@ NAMED_CONFLICTS = 5
 class Duplicates:
     """`cluster_of` has the cluster of near duplicates of every row that is left; `counts` are the report's."""
 
-    cluster_of: list[int]
+    cluster_of: NDArray[np.int64]
     counts: dict[str, int]
 
 
-def without_duplicates(clean: CleanRows, wanted: Cleaning, tally: Tally, out: Path) -> tuple[list[int], Duplicates]:
+def without_duplicates(
+    clean: CleanRows, wanted: Cleaning, tally: Tally, out: Path
+) -> tuple[NDArray[np.int64], Duplicates]:
     """The numbers of the rows that stay, and how they cluster.
 
     Of equal rows the first stays. Clusters of two rows or more are written to near_duplicates.jsonl in `out`.
@@ -50,22 +52,22 @@ def without_duplicates(clean: CleanRows, wanted: Cleaning, tally: Tally, out: Pa
     left = numbers[firsts == numbers]
     places = join(clean.keys(), left, lambda number: clean.rows[number].text, wanted.near_duplicate_threshold)
     if wanted.semantic:
-        places = _joined_by_meaning(clean, left.tolist(), places, wanted.semantic.threshold)
-    clusters = _larger_than_one(places.tolist())
-    write_jsonl(out / CLUSTERS, _shown(clean, left.tolist(), clusters, wanted.near_duplicates))
+        places = _joined_by_meaning(clean, left, places, wanted.semantic.threshold)
+    clusters = _larger_than_one(places)
+    write_jsonl(out / CLUSTERS, _shown(clean, left, clusters, wanted.near_duplicates))
     if wanted.near_duplicates == "drop":
-        _reject_near(clean, left.tolist(), clusters, wanted.near_duplicate_threshold, tally)
+        _reject_near(clean, left, clusters, wanted.near_duplicate_threshold, tally)
         left = left[places == np.arange(len(left))]
         places = np.arange(len(left))
     counts = {"exact": len(copies), "near_clusters": len(clusters)}
-    return left.tolist(), Duplicates(places.tolist(), counts)
+    return left, Duplicates(places, counts)
 
 
 def _joined_by_meaning(
-    clean: CleanRows, left: Sequence[int], places: NDArray[np.int64], threshold: float
+    clean: CleanRows, left: NDArray[np.int64], places: NDArray[np.int64], threshold: float
 ) -> NDArray[np.int64]:
     """The clusters with those made one whose texts mean the same."""
-    texts = TextsOf(clean.rows.pick(left))
+    texts = TextsOf(clean.rows.pick(left.tolist()))
     with tempfile.NamedTemporaryFile(dir=clean.rows.folder) as file, full_disk_is_the_users(clean.rows.folder):
         return joined(places, alike(embed(texts, Path(file.name)), threshold))
 
@@ -86,7 +88,7 @@ def _reject_copies(clean: CleanRows, copies: Sequence[tuple[int, int]], tally: T
 
 
 def _reject_near(
-    clean: CleanRows, left: Sequence[int], clusters: dict[int, list[int]], threshold: float, tally: Tally
+    clean: CleanRows, left: NDArray[np.int64], clusters: dict[int, list[int]], threshold: float, tally: Tally
 ) -> None:
     for first, others in clusters.items():
         kept = clean.rows[left[first]]
@@ -99,16 +101,17 @@ def _reject_near(
             tally.reject(Rejected(row, NEAR, said, {"value": round(value, 4), "bound": threshold}))
 
 
-def _larger_than_one(places: Sequence[int]) -> dict[int, list[int]]:
+def _larger_than_one(places: NDArray[np.int64]) -> dict[int, list[int]]:
     """The first of each cluster of two or more → its other members."""
     members: dict[int, list[int]] = defaultdict(list)
-    for place, first in enumerate(places):
-        if place != first:
-            members[first].append(place)
+    for place in np.flatnonzero(places != np.arange(len(places))).tolist():
+        members[int(places[place])].append(place)
     return dict(sorted(members.items()))
 
 
-def _shown(clean: CleanRows, left: Sequence[int], clusters: dict[int, list[int]], how: str) -> Iterator[dict[str, Any]]:
+def _shown(
+    clean: CleanRows, left: NDArray[np.int64], clusters: dict[int, list[int]], how: str
+) -> Iterator[dict[str, Any]]:
     """A line a cluster: its size, and each member's id, source and similarity to the first."""
     for first, others in clusters.items():
         kept = clean.rows[left[first]]

@@ -6,8 +6,9 @@ from functools import lru_cache
 from stillroom.data.pii.span import Text
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=(?:[\s\u00a0-]{0,2}[A-Za-z0-9]){11})")
+_MAY_BE_IBAN = re.compile(r"[A-Za-z][A-Za-z]\d\d")
 _CARD = re.compile(
-    r"(?<![A-Za-z0-9_.,+-])(?<!\d[ ])\d{4}(?:[ -]?\d{4}){3}(?![A-Za-z0-9_-]|[ ]\d)"
+    r"(?<![A-Za-z0-9_.,+-])(?<!\d[ ])\d{4}(?:[ -]?\d{4}){3}(?:[ -]\d{1,3})?(?![A-Za-z0-9_-]|[ ]\d)"
     r"|(?<![A-Za-z0-9_.,+-])(?:\d{4}[ -]\d{6}[ -]\d{5}|\d{4}[ -]\d{6}[ -]\d{4}|\d{13,19})(?![A-Za-z0-9_-]|[ ]\d{3})"
 )
 # Visa, Mastercard, American Express, Discover, JCB, Diners, UnionPay, Maestro: the digits their numbers begin with.
@@ -17,9 +18,17 @@ _BRANDS = re.compile(
 )
 
 
-def find_ibans(text: Text) -> None:
-    """Take the IBANs of a text; single spaces and hyphens may part them."""
-    for match in _IBAN.finditer(text.left):
+# Words behind a number that only a card has, whatever stands before it.
+_OF_CARDS = re.compile(
+    r"[\s,;:()]*(?:\w+[\s:]+)?"
+    r"(?:cvv|cvc|exp(?:\.|iry|ires|iration)?\b|valid (?:thru|until)|gültig bis|prüfziffer|有效期)",
+    re.IGNORECASE,
+)
+
+
+def find_ibans(text: Text, start: int, stop: int) -> None:
+    """Take the IBANs of a line; single spaces and hyphens may part them."""
+    for match in _IBAN.finditer(text.left, start, stop) if _MAY_BE_IBAN.search(text.left, start, stop) else ():
         length = _lengths().get(match[0][:2].upper())
         end = _end(text.left, match.start(), length) if length else None
         if end is None:
@@ -30,12 +39,13 @@ def find_ibans(text: Text) -> None:
             text.blank(match.start(), end)
 
 
-def find_cards(text: Text) -> None:
-    """Take the card numbers of a text; what is called an order number is none, though it may pass Luhn's check."""
-    for match in _CARD.finditer(text.left):
+def find_cards(text: Text, start: int, end: int) -> None:
+    """Take the card numbers of a line; what is called an order number is none, though it may pass Luhn's check."""
+    for match in _CARD.finditer(text.left, start, end):
         digits = re.sub(r"\D", "", match[0])
-        called = text.is_called(match.start(), "card")
-        if called is not False and _BRANDS.fullmatch(digits) and luhn_is_valid(digits):
+        if not _BRANDS.fullmatch(digits) or not luhn_is_valid(digits):
+            continue
+        if _OF_CARDS.match(text.whole, match.end()) or text.is_called(match.start(), "card") is not False:
             text.take(*match.span(), "card")
 
 

@@ -14,6 +14,7 @@ from stillroom.data.pii.detect import find
 from stillroom.data.pii.made_up import FIRST_NAMES, HAN_STEMS, HAN_SURNAMES, STEMS, SUFFIXES
 from stillroom.data.pii.mail_address import DOT, FAKE_ZONE, MIDDLE
 from stillroom.data.pii.names import is_han
+from stillroom.data.pii.national import is_national_number
 from stillroom.data.pii.phone import canonical, international
 
 _CALLS = {
@@ -39,7 +40,7 @@ def normal(kind: str, value: str) -> str:
         case "name":
             return " ".join(value.split())
         case _:
-            return re.sub(r"[\s\u00a0-]", "", value).upper() if kind != "ip" else value.casefold()
+            return re.sub(r"[\s\u00a0./-]", "", value).upper() if kind != "ip" else value.casefold()
 
 
 def fake(kind: str, value: str, key: bytes, attempt: int = 0) -> str:
@@ -47,6 +48,8 @@ def fake(kind: str, value: str, key: bytes, attempt: int = 0) -> str:
     for number in range(attempt * _DRAWS, (attempt + 1) * _DRAWS):
         named = f"{kind}\n{normal(kind, value)}"
         made = _MAKE[kind](value, _Draw(key, f"{named}\n{number}"), _Draw(key, f"{named}\nend {attempt}"))
+        if kind == "id_number" and is_national_number(made):
+            continue
         if not any(find(call + made) for call in _CALLS.get(kind, ())):
             break
     return made  # after so many draws any is as good

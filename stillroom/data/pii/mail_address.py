@@ -9,7 +9,7 @@ FAKE_ZONE = ".example"
 # Latin, Greek and Cyrillic letters: Chinese parts no words, and what stands before an address would become part of it.
 _L = "A-Za-z\u00c0-\u052f"
 _PLAIN = re.compile(
-    rf"(?<![{_L}\d_.+%/:=-])(?:mailto:)?([{_L}\d](?:[{_L}\d_.+%'-]*[{_L}\d_+-])?[@＠](?:[{_L}\d](?:[{_L}\d_-]*[{_L}\d])?[.．])+"
+    rf"(?<![{_L}\d_.+%/-])([{_L}\d](?:[{_L}\d_.+%'-]*[{_L}\d_+-])?[@＠](?:[{_L}\d](?:[{_L}\d_-]*[{_L}\d])?[.．])+"
     rf"(?:[{_L}]{{2,24}}|xn--\w+))(?![{_L}\d_@-]|:[\w/~])"
 )
 _AT = (
@@ -19,13 +19,23 @@ _AT = (
 _DOT = r"(?:\s?[\[({<]\s?(?:dot|punkt|\.)\s?[\])}>]\s?|\s(?:dot|punkt)\s|\.)"
 _WRITTEN = re.compile(
     rf"(?<![{_L}\d_.+@-])[a-z0-9][\w+-]*(?:{_DOT}[\w+-]+){{0,3}}{_AT}[a-z0-9][\w-]*(?:{_DOT}[\w-]+){{0,3}}?{_DOT}"
-    r"(?:com|org|net|edu|gov|info|io|eu|de|at|ch|uk|us|cn|fr|it|nl|es|pl|se|biz|me|dev)(?![A-Za-z0-9_@-])",
+    r"(?:com|org|net|edu|gov|info|biz|dev|app|cloud|online|tech|io|co|me|eu|de|at|ch|li|uk|ie|us|ca|mx|br|au|nz|za|cn|hk"
+    r"|jp|kr|sg|in|fr|be|nl|lu|it|es|pt|pl|cz|sk|hu|ro|gr|tr|ru|ua|dk|se|no|fi)(?![A-Za-z0-9_@-])",
+    re.IGNORECASE,
+)
+# What a written one must hold, quicker to look for.
+_MAY_BE_WRITTEN = re.compile(
+    r"[\[({<\s@](?:(?<=[\[({<])\s?(?:at|ät|@|klammeraffe)\s?[\])}>]|(?<=\s)(?-i:AT|ät)\s"
+    r"|(?<=\s)at\s\S+\s(?:dot|punkt)\s|(?<=@)[ ]?\w)",
     re.IGNORECASE,
 )
 MIDDLE = re.compile(_AT.replace(r"[ ]?@[ ]?", r"[ ]?[@＠][ ]?"), re.IGNORECASE)
 """What stands between the name and the host."""
 DOT = re.compile(_DOT, re.IGNORECASE)
 """What stands between the parts of either."""
+_SIGN, _SPACE = re.compile("[@＠]"), re.compile("[ \\n]")
+_SERVICES = {"git", "svn", "hg", "root", "www"}
+"""Accounts of programs, as in ssh git@host."""
 # An address in these places is an identifier of a message, or a password in a URL.
 _NOT_A_PERSON = re.compile(
     r"(?:(?:message-id|in-reply-to|references|content-id)\s*:[^\n]*<|\bcid:|://[^\s/]*:)$", re.IGNORECASE
@@ -34,17 +44,23 @@ _NOT_A_PERSON = re.compile(
 
 def find_addresses(text: Text) -> None:
     """Take the e-mail addresses of a text."""
-    if "@" in text.left or "＠" in text.left:
-        for match in _PLAIN.finditer(text.left):
+    sign = _SIGN.search(text.left)
+    while sign:
+        # An address has no space in it: only what stands around its sign is looked at.
+        begin = max(text.left.rfind(" ", 0, sign.start()), text.left.rfind("\n", 0, sign.start())) + 1
+        space = _SPACE.search(text.left, sign.end())
+        stop = space.start() if space else len(text.left)
+        for match in _PLAIN.finditer(text.left, begin, stop):
             start, end = match.span(1)
-            if _NOT_A_PERSON.search(text.whole[max(0, start - 200) : start]):
+            service = match[1].partition("@")[0] in _SERVICES
+            fake = match[1].casefold().endswith(FAKE_ZONE)
+            line = text.whole[text.whole.rfind("\n", 0, start) + 1 : start]
+            if fake or service or (line[-1:] in ("<", ":") and _NOT_A_PERSON.search(line[-200:])):
                 text.blank(start, end)
-            elif not match[1].casefold().endswith(FAKE_ZONE):
-                text.take(start, end, "email")
             else:
-                text.blank(start, end)
-    lowered = text.left.casefold()
-    if "at" in lowered or "ät" in lowered or "@" in lowered or "klammeraffe" in lowered:
+                text.take(start, end, "email")
+        sign = _SIGN.search(text.left, stop)
+    if _MAY_BE_WRITTEN.search(text.left):
         for match in _WRITTEN.finditer(text.left):
             if re.search(r"(?i)[\[({<]|\s(?:at|ät)\s|\s@|@\s", match[0]):
                 text.take(*match.span(), "email")

@@ -45,7 +45,7 @@ class Masker:
         text, moves = pairs.replace(row.text, found)
         label = self._value(row.label, pairs, moves)
         meta = {name: self._value(value, pairs, None) for name, value in row.meta.items()}
-        return replace(row, text=text, label=label, meta=meta), pairs.made
+        return replace(row, text=text, label=label, meta=meta) if pairs.made else row, pairs.made
 
     def rejected(self, item: Rejected) -> tuple[Rejected, list[Pair]]:
         """The same for a row that is left out: its reason may quote its text."""

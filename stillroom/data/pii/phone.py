@@ -1,17 +1,22 @@
 """Telephone numbers: by Google's numbering plans (phonenumbers), their shape, and the words before them."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from stillroom.data.pii.span import Text
 
 REGIONS = ("US", "DE", "GB", "CN", "AT", "CH")
 """Whose national numbers are known; a number with its country code is known wherever it is from."""
+MORE_REGIONS = ("FR", "ES", "IT", "NL", "BE", "PL", "PT", "SE", "DK", "IE", "AU", "IN", "BR")
+"""Whose national numbers are known where they are called telephone numbers."""
 _CANDIDATE = re.compile(
     r"(?<![A-Za-z0-9_.,+-])(?<!\d[ ])(?<!/(?![+＋]))(?:[+＋]|00(?=[1-9]))?[ ]?(?:\(\+?\d{1,5}\)[ ]?)?"
-    r"\d(?:[ ./()\u2011\u2013-]{0,3}\d){4,16}(?![A-Za-z0-9_@]|[.,:-]\d|[ ]\d)"
+    r"\d(?:[ ./()\u2011\u2013-]{0,3}\d){4,16}(?![A-Za-z0-9_@#]|[.,:-]\d|-[A-Za-z]|[ ]\d)"
 )
+_MAY_BE = re.compile(r"\d(?:[ ./()\u2011\u2013-]{0,3}\d){4}")
 _US_SHAPE = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\)[ ]?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}")
+_FRENCH_SHAPE = re.compile(r"0[1-9](?:[ .]\d\d){4}")
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d(?:[ -]?\d{4}){2}")
 # Dates, clock times, amounts, UUIDs, codes with letters and web addresses hold digits too.
 _OTHER_NUMBERS = re.compile(
@@ -20,7 +25,7 @@ _OTHER_NUMBERS = re.compile(
     r"|(?:(?<![A-Za-z0-9])(?!(?i:tel|fon|fax|mob|ph|phone|t|m|f|handy|mobil|telefon|cell|wa|whatsapp)[-_/]?\d)"
     r"[A-Za-z]+[-_/#]?\d[\w/-]*)"
     r"|(?:(?<![\d+])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)(?:[ T]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)"
-    r"|(?:(?<![\d+])\d{1,2}[-/.][ ]?\d{1,2}[-/.][ ]?(?:\d{4}|\d{2})(?!\d))"
+    r"|(?:(?<![\d+])(?<!\d[./])\d{1,2}[-/.][ ]?\d{1,2}[-/.][ ]?(?:\d{4}|\d{2})(?!\d|[./]\d))"
     r"|(?:(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d))"
     r"|(?:(?<![\d+])[0-2]\d[0-5]\d\s?[-–]\s?[0-2]\d[0-5]\d(?![\d-]))"
     r"|(?:(?<![\d+])(?:19|20)\d{2}\s?[-–]\s?(?:19|20)\d{2}(?!\d))"
@@ -30,15 +35,15 @@ _OTHER_NUMBERS = re.compile(
     r"|(?:(?<![\d.,+])\d+[.,]\d{1,3}(?![\d.,/-]))"
 )
 
+# A link that begins a call or a chat: what follows is a number with its country code, whether it has a plus or not.
+_LINKED = re.compile(r"(?:\bwa\.me/|whatsapp\.com/send\?phone=|\b(?:tel|sms|callto):)(\+?[1-9]\d{6,14})(?!\d)")
 
-def find_phone_numbers(text: Text) -> None:
-    """Take the telephone numbers of a text. What else holds digits is taken away first, so this comes last."""
-    end = 0
-    while match := _CANDIDATE.search(text.left, end):
-        # Line by line: no number goes beyond its line, and most lines hold none.
-        start = text.left.rfind("\n", 0, match.start()) + 1
-        end = text.left.find("\n", match.end())
-        end = len(text.left) if end < 0 else end
+
+def find_phone_numbers(text: Text, start: int, end: int) -> None:
+    """Take the telephone numbers of a line. What else holds digits is taken away first, so this comes last."""
+    for link in _LINKED.finditer(text.left, start, end):
+        text.take(*link.span(1), "phone")
+    if _MAY_BE.search(text.left, start, end):
         text.blank_all(_OTHER_NUMBERS, start, end)
         for candidate in _CANDIDATE.finditer(text.left, start, end):
             _take_phone(text, candidate)
@@ -61,7 +66,7 @@ def is_phone(number: str, called: bool | None) -> bool:
     """
     digits = re.sub(r"\D", "", number)
     written = number.replace("＋", "+")
-    if written.lstrip("(").startswith("+") or number.startswith("00"):
+    if written.lstrip("(").startswith("+") or (number.startswith("00") and called is not False):
         country, national = international(written)
         if country:
             return not national.startswith("00") and (valid(written, None) or (called is True and len(national) >= 6))
@@ -70,9 +75,11 @@ def is_phone(number: str, called: bool | None) -> bool:
         return False
     if _CHINESE_MOBILE.fullmatch(number) or _US_SHAPE.fullmatch(number):
         return True
+    if _FRENCH_SHAPE.fullmatch(number):
+        return valid(number, "FR")
     grouped = digits != number
     if called:
-        known = any(valid(number, region) for region in REGIONS)
+        known = any(valid(number, region) for region in (*REGIONS, *MORE_REGIONS))
         return known or (grouped and len(digits) >= 7) or (digits.startswith("0") and len(digits) >= 8)
     # Nothing calls it a number: a trunk zero, or brackets around an area code, must.
     pairs = re.fullmatch(r"\d\d(?:\D\d\d)+", number) is not None  # lottery numbers, a score
@@ -95,6 +102,7 @@ def international(number: str) -> tuple[str, str]:
     return "", ""
 
 
+@lru_cache(4096)
 def valid(number: str, region: str | None) -> bool:
     """Whether a numbering plan has room for it."""
     parsed = _parsed(number, region)
@@ -108,7 +116,7 @@ def valid(number: str, region: str | None) -> bool:
 def canonical(number: str) -> str:
     """The number with its country code where a plan knows it, else its digits: however written, it is one number."""
     plain = number.replace("＋", "+")
-    for region in (None, *REGIONS):
+    for region in (None, *REGIONS, *MORE_REGIONS):
         if valid(plain, region):
             import phonenumbers
 

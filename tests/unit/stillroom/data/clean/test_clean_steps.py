@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.data.clean.boilerplate import LineCounts, line_keys
-from stillroom.data.clean.language import language
+from stillroom.data.clean.language import languages
 from stillroom.data.clean.repair import repair, repair_text
 from stillroom.data.clean.repetition import repetition
 from stillroom.data.clean.symbols import symbols
@@ -144,15 +144,15 @@ def test_prose_has_words_enough() -> None:
     ],
 )
 def test_languages_are_told(text: str, code: str) -> None:
-    kept = language(row(text), [code, "fr"], 0.5)
+    kept = languages([row(text)], [code, "fr"], 0.5)[0]
     assert isinstance(kept, Row) and kept.meta == {"language": code}
-    other = language(row(text), ["fr", "it"], 0.5)
+    other = languages([row(text)], ["fr", "it"], 0.5)[0]
     assert isinstance(other, Rejected) and other.detail.startswith(f"{code} (") and numbers(other)[1] == 0.5
 
 
 def test_a_known_language_is_not_overwritten() -> None:
     known = Row("1", SENTENCE, None, "csv", {"language": "English"})
-    assert language(known, ["en"], 0.5) == known
+    assert languages([known], ["en"], 0.5) == [known]
 
 
 def test_listed_words_are_found_as_words() -> None:

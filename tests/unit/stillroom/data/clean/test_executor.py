@@ -21,7 +21,9 @@ def two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_few_chunks_stay_in_this_process() -> None:
-    assert list(local(work, range(executor.INLINE))) == [(number**2, os.getpid()) for number in range(executor.INLINE)]
+    assert list(local(work, range(executor.INLINE))) == [
+        (number, (number**2, os.getpid())) for number in range(executor.INLINE)
+    ]
 
 
 def test_many_chunks_go_to_other_processes_in_order_and_with_a_short_backlog() -> None:
@@ -34,8 +36,8 @@ def test_many_chunks_go_to_other_processes_in_order_and_with_a_short_backlog() -
             yield number
 
     processes = set()
-    for place, (square, process) in enumerate(local(work, chunks())):
-        assert square == place**2
+    for place, (chunk, (square, process)) in enumerate(local(work, chunks())):
+        assert chunk == place and square == place**2
         assert taken - place <= 2 + 2 * executor.AHEAD
         processes.add(process)
     assert len(processes - {os.getpid()}) in (1, 2)
