@@ -1,9 +1,12 @@
 """A data set that the library `datasets` reads: by its Hugging Face id, or a local folder or file."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from stillroom.data.reading import Rejected, with_weight
 from stillroom.data.rows import Row
@@ -57,8 +60,13 @@ class HuggingFaceReader:
             columns = self._data.column_names
         # Loading runs file parsers and network clients of many libraries, which share no error type.
         except Exception as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            return [f"The data set {self.source.path} (split {self.source.split}) could not be loaded: {said[0]}"]
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if isinstance(error, ConnectionError):
+                said = (
+                    f"it is neither on this machine nor can the hub be reached ({said}). Put the network right, or "
+                    "write the folder of a downloaded copy as its path, or take a source of kind csv"
+                )
+            return [f"The data set {self.source.path} (split {self.source.split}) could not be loaded: {said}"]
         if not len(self._data):
             return [f"The data set {self.source.path} (split {self.source.split}) is empty."]
         named = (self.source.text, self.source.label, self.source.weight)
@@ -74,6 +82,47 @@ class HuggingFaceReader:
         import datasets
 
         datasets.disable_progress_bars()  # The run draws its own.
-        local = self.base / self.source.path
-        path = str(local) if local.exists() else self.source.path
-        return datasets.load_dataset(path, self.source.subset, split=self.source.split)
+        local, split = self.base / self.source.path, self.source.split
+        if any((local / name).is_file() for name in ("dataset_dict.json", "state.json")):  # saved by save_to_disk
+            saved = datasets.load_from_disk(str(local))
+            if not isinstance(saved, datasets.DatasetDict):
+                return saved
+            if split not in saved:
+                raise ValueError(f"no split {split}; it has: {', '.join(saved)}")
+            return saved[split]
+        if local.is_file():
+            builder = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".txt": "text"}.get(local.suffix, "json")
+            more = {"sep": "\t"} if local.suffix == ".tsv" else {}
+            return datasets.load_dataset(builder, data_files={split: str(local)}, split=split, **more)
+        if local.exists():
+            return datasets.load_dataset(str(local), self.source.subset, split=split)
+        with _offline_if_there_is_no_network():
+            return datasets.load_dataset(self.source.path, self.source.subset, split=split)
+
+
+@contextmanager
+def _offline_if_there_is_no_network() -> Iterator[None]:
+    """Let the library look into its cache alone where the hub's name leads nowhere; it would try for half a minute."""
+    import datasets
+    from huggingface_hub import constants
+
+    known = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    if not _hub_is_there(str(constants.ENDPOINT)):
+        datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = known
+
+
+def _hub_is_there(endpoint: str) -> bool:
+    """Whether the hub's name can be resolved. Behind a proxy that is the proxy's task, so nothing is known then."""
+    from urllib.request import getproxies
+
+    if getproxies():
+        return True
+    parts = urlsplit(endpoint)
+    try:
+        return bool(socket.getaddrinfo(parts.hostname, parts.port or 443))
+    except OSError:
+        return False

@@ -59,7 +59,7 @@ class TabularReader:
         source, values = self.source, record.values
         if record.reason:
             return (
-                undecodable(id, self.name, record.data)
+                undecodable(id, self.name, record.data, "not UTF-8; save the file as UTF-8")
                 if record.data
                 else Rejected(Row(id, "", None, self.name), record.reason, record.detail)
             )

@@ -47,6 +47,7 @@ def test_csv_rows_that_are_no_text_are_rejected(tmp_path: Path) -> None:
     assert pairs(items) == [("good", "a"), ("rejected", "undecodable bytes"), ("rejected", UNEVEN), ("last", "b")]
     bad = items[1]
     assert isinstance(bad, Rejected) and "\\xfcll" in bad.row.text
+    assert bad.detail == "not UTF-8; save the file as UTF-8"
 
 
 def test_csv_cells_without_their_quotation_marks_are_rejected(tmp_path: Path) -> None:
