@@ -75,6 +75,7 @@ def environment() -> "jinja2.Environment":
         date=words.date,
         human=words.human,
         language=words.language,
+        personal=words.personal,
         source_name=scores.source_name,
         share_of=sections.share_of,
         kappa=in_words,

@@ -21,6 +21,10 @@ _LANGUAGES = {
     "sr": "Serbian", "sv": "Swedish", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese",
     "zh": "Chinese",
 }  # fmt: skip
+_PERSONAL = {
+    "email": "e-mail address", "phone": "phone number", "iban": "IBAN", "card": "card number", "id_number": "ID number",
+    "ip": "IP address",
+}  # fmt: skip
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -131,6 +135,11 @@ def human(name: str) -> str:
 def language(code: str) -> str:
     """The English name of a language by its code; what is none of the usual ones stands as it is."""
     return _LANGUAGES.get(code, code)
+
+
+def personal(kind: str) -> str:
+    """What a kind of personal data is called."""
+    return _PERSONAL.get(kind, kind)
 
 
 def plural(count: int, noun: str) -> str:
