@@ -8,10 +8,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stillroom.data.balance import balance
-from stillroom.data.clean.chain import CleanRows, clean_rows
+from stillroom.data.clean.chain import clean_rows
 from stillroom.data.clean.contamination import CONTAMINATED, without_contaminated
 from stillroom.data.clean.executor import Executor, local
+from stillroom.data.clean.kept import CleanRows
 from stillroom.data.clean.label_quality import doubtful_labels
 from stillroom.data.clean.mixing import mix
 from stillroom.data.clean.semantic import load as load_embedder
@@ -21,10 +25,11 @@ from stillroom.data.pii.names import load
 from stillroom.data.pii.vault import Vault, vault_path
 from stillroom.data.raw_text import write_raw_text
 from stillroom.data.reading import Rejected
-from stillroom.data.report import Tally, data_report
+from stillroom.data.report import Kind, Tally, data_report, kind_of
 from stillroom.data.rows import Row, write_rows
-from stillroom.data.sources import open_sources, refuse_faults
-from stillroom.data.split import split
+from stillroom.data.sources import open_sources, refuse_faults, refuse_unknown_names
+from stillroom.data.split import deal
+from stillroom.data.spool import Picked
 from stillroom.errors import UserError
 from stillroom.files import whole_file, write_json, write_jsonl
 from stillroom.recipe.model import Recipe
@@ -40,10 +45,11 @@ def prepare(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -
     """Write train, validation, test and rejected .jsonl and data_report.json into `out`; return the report.
 
     Relative paths of the recipe are resolved against the folder `base`. The same recipe and files give the same
-    splits. The rows pass through files in `out`: memory holds a few hundred bytes a row, and no texts. `executor` runs
+    splits. The rows pass through files in `out`: memory holds some hundred bytes a row, and no texts. `executor` runs
     the steps that look at one row alone. Raises UserError with every fault of the sources at once, or when fewer than
     ten usable rows are left, or when none of them can go to the test split.
     """
+    refuse_unknown_names(recipe)
     readers = open_sources(recipe.data.sources, base, recipe.data.seed, recipe)
     refuse_faults(readers)
     with closing(CleanRows(out)) as clean, _vault(recipe, out) as vault:
@@ -64,10 +70,13 @@ def prepare(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -
         if not splits["test"]:
             raise UserError(_no_test(duplicates.cluster_of, recipe.data.cleaning.near_duplicate_threshold))
         if recipe.data.cleaning.label_quality:
-            _list_doubtful(clean.rows.pick(numbers), recipe, tally, out)
+            _list_doubtful(clean.rows.pick(numbers.tolist()), recipe, tally, out)
         for name, part in splits.items():
-            write_rows(out / f"{name}.jsonl", part)
-        report = data_report(tally, splits, duplicates.counts, recipe.output_schema)
+            _write(out / f"{name}.jsonl", part, clean)
+        counts = {name: _count(part, clean, recipe) for name, part in splits.items()}
+        report = data_report(tally, counts, duplicates.counts)
+        if teachers := [told for reader in readers if (told := getattr(reader, "report", None))]:
+            report["teachers"] = teachers
         raw_text = write_raw_text(recipe, base, out, chain(splits["validation"], splits["test"]))
         if raw_text:
             report["raw_text"] = raw_text
@@ -76,16 +85,17 @@ def prepare(recipe: Recipe, base: Path, out: Path, executor: Executor = local) -
 
 
 def _splits(
-    clean: CleanRows, numbers: Sequence[int], duplicates: Duplicates, recipe: Recipe, tally: Tally
+    clean: CleanRows, numbers: NDArray[np.int64], duplicates: Duplicates, recipe: Recipe, tally: Tally
 ) -> dict[str, Sequence[Row]]:
     """The splits of the rows with these numbers; the rows stay on disk."""
-    rows = clean.rows.pick(numbers)
-    cluster_of = joined_by_origin([row.id for row in rows], duplicates.cluster_of)
-    places = split(rows, cluster_of, recipe.data.split, recipe.data.seed, recipe.output_schema)
-    splits: dict[str, Sequence[Row]] = {
-        name: clean.rows.pick([numbers[place] for place in part]) for name, part in places.items()
-    }
-    _note_shape(splits, cluster_of, recipe, tally)
+    cluster_of = duplicates.cluster_of
+    if clean.made_of_others:
+        ids = [row.id for row in clean.rows.pick(numbers.tolist())]
+        cluster_of = np.array(joined_by_origin(ids, cluster_of.tolist()), np.int64)
+    ranks = np.frombuffer(clean.ranks, "V16")[numbers].tobytes()
+    places = deal(cluster_of, clean.strata(numbers), ranks, recipe.data.split)
+    splits: dict[str, Sequence[Row]] = {name: clean.rows.pick(numbers[part].tolist()) for name, part in places.items()}
+    _note_shape(splits, cluster_of, tally)
     if recipe.data.mixing:
         splits["train"] = _left(splits["train"], *mix(splits["train"], recipe.data.mixing), tally)
     if wanted := recipe.data.cleaning.contamination:
@@ -99,7 +109,25 @@ def _left(rows: Sequence[Row], stay: Sequence[int], left_out: Sequence[Rejected]
     """The rows at the places that stay; the others are rejected."""
     for item in left_out:
         tally.reject(item)
-    return [rows[place] for place in stay] if left_out else rows
+    if isinstance(rows, Picked):
+        return rows.at(stay)
+    return [rows[place] for place in stay]
+
+
+def _write(path: Path, rows: Sequence[Row], clean: CleanRows) -> None:
+    """Write the rows of a split; those that lie on disk as lines already are copied."""
+    if not isinstance(rows, Picked):
+        write_rows(path, rows)
+        return
+    with whole_file(path) as stream:
+        for number in rows.numbers:
+            stream.write(clean.rows.line(number))
+
+
+def _count(rows: Sequence[Row], clean: CleanRows, recipe: Recipe) -> Counter[Kind]:
+    if isinstance(rows, Picked):
+        return clean.count(rows.numbers)
+    return Counter(kind_of(row, recipe.output_schema) for row in rows)
 
 
 def _note_cuts(tally: Tally, recipe: Recipe) -> None:
@@ -171,8 +199,8 @@ def _too_few(usable: int, tally: Tally, out: Path) -> str:
     return "\n".join(said)
 
 
-def _no_test(cluster_of: Sequence[int], threshold: float) -> str:
-    sizes = sorted(Counter(cluster_of).values(), reverse=True)
+def _no_test(cluster_of: NDArray[np.int64], threshold: float) -> str:
+    sizes = sorted(np.unique(cluster_of, return_counts=True)[1].tolist(), reverse=True)
     named = ", ".join(map(str, sizes[:5])) + (", …" if len(sizes) > 5 else "")
     return (
         "The test split would be empty, and nothing could be scored. Near duplicates are never parted between the "
@@ -182,8 +210,8 @@ def _no_test(cluster_of: Sequence[int], threshold: float) -> str:
     )
 
 
-def _note_shape(splits: Mapping[str, Sequence[Row]], cluster_of: Sequence[int], recipe: Recipe, tally: Tally) -> None:
-    largest = max(Counter(cluster_of).values())
+def _note_shape(splits: Mapping[str, Sequence[Row]], cluster_of: NDArray[np.int64], tally: Tally) -> None:
+    largest = int(np.unique(cluster_of, return_counts=True)[1].max())
     if largest > LARGE_CLUSTER * len(cluster_of):
         tally.notes.append(
             f"{largest} of {len(cluster_of)} rows are near duplicates of each other and stay in one split; "

@@ -65,18 +65,38 @@ def open_sources(sources: Sequence[Source], base: Path, seed: int, recipe: Recip
 
     `recipe` is needed by sources whose rows depend on the task and its teacher.
     """
-    readers: list[Reader] = []
+    named = zip(sources, source_names(sources), strict=True)
+    return [_reader(source, base, name, seed, recipe) for source, name in named]
+
+
+def source_names(sources: Sequence[Source]) -> list[str]:
+    """What the reports and the rows call each source; of two with one name the second ends in #2."""
     taken: Counter[str] = Counter()
+    names = []
     for source in sources:
         name = _name(source)
         taken[name] += 1
-        name = name if taken[name] == 1 else f"{name}#{taken[name]}"
-        readers.append(_reader(source, base, name, seed, recipe))
-    return readers
+        names.append(name if taken[name] == 1 else f"{name}#{taken[name]}")
+    return names
+
+
+def refuse_unknown_names(recipe: Recipe) -> None:
+    """Raise UserError with every name in data.mixing and sft.curriculum that no source of the recipe has."""
+    names = source_names(recipe.data.sources)
+    stages = recipe.sft.curriculum if isinstance(recipe.sft.curriculum, list) else []
+    given = {"data.mixing": list(recipe.data.mixing), "sft.curriculum": [name for stage in stages for name in stage]}
+    faults = [
+        f"{key} names {', '.join(unknown)}, and no source is called so. The sources: {', '.join(names)}."
+        for key, wanted in given.items()
+        if (unknown := [name for name in dict.fromkeys(wanted) if name not in names])
+    ]
+    if faults:
+        raise UserError("\n".join(faults))
 
 
 def refuse_local_faults(recipe: Recipe, base: Path) -> None:
     """Raise UserError with every fault of the sources that can be looked at quickly: those that need no network."""
+    refuse_unknown_names(recipe)
     local = [source for source in recipe.data.sources if source.kind not in REMOTE]
     refuse_faults(open_sources(local, base, recipe.data.seed, recipe))
 

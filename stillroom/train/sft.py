@@ -43,6 +43,7 @@ def train_sft(
     from stillroom.train import setup
     from stillroom.train.bucketing import LengthBuckets
     from stillroom.train.callbacks import KeepBest
+    from stillroom.train.curriculum import curriculum_of
     from stillroom.train.dealt_batches import SharesBatches, blank_sample
     from stillroom.train.encode import Encoded, Encoder
     from stillroom.train.encoded import EncodedRows
@@ -60,6 +61,7 @@ def train_sft(
     of_train = train.rows() if isinstance(train, EncodedRows) else train
     by_class = class_weights(recipe, of_train)
     rows, counts = weighed(recipe, of_train)
+    curriculum = curriculum_of(recipe, rows)
 
     samples: Sequence[Encoded]
     held_out: Sequence[Encoded]
@@ -91,7 +93,7 @@ def train_sft(
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBuckets:
             lengths = [len(sample.prompt) + len(sample.completion) for sample in samples]
             strata = [(row.source, class_of(row, recipe.output_schema)) for row in rows]
-            return LengthBuckets(lengths, options.batch_size, options.seed, strata)
+            return LengthBuckets(lengths, options.batch_size, options.seed, strata, curriculum)
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             inputs = dict(inputs)
