@@ -1,0 +1,289 @@
+"""Stillroom's server against llama-server, llama-cpp-python's server and Ollama: same model file, threads and requests.
+
+    python -m benchmarks.serve                                        # the whole table, about 25 minutes on two cores
+    python -m benchmarks.serve --work tuned-q8 --clients 8 --rounds 1 --no-trial         # a minute or two
+
+Every figure is of a fresh server, asked over HTTP, after as many other requests as it has slots. Contenders take
+turns in rounds, with nothing else running. A short trial finds a peer's best options for each kind of work. The last
+line is the summary; the exit status is 1 when a goal is missed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.machine import describe
+from benchmarks.serve_load import Load, closed, percentiles, poisson
+from benchmarks.serve_peers import LLAMA, OURS, PYTHON, VARIANTS, addressed, contenders, serving
+from benchmarks.serve_work import Workload, model_file, valid, workloads
+
+BETTER = 1.03
+"""What an option must bring in a trial to be kept; less is chance."""
+OF_BOUND = 0.9
+WARM_START = 1.5
+APART = 0.05
+"""Largest accepted difference between the share of our answers that equal llama-server's with one client, and the
+share of its own with several: where two logits all but tie, the shape of a batch decides."""
+RATES = (0.7, 1.2)
+"""Arrivals a second, as multiples of what llama-server answers at its best."""
+RESULTS = Path("benchmarks/results/serve.json")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a contender is started: its options, and its slots at most."""
+
+    options: tuple[str, ...] = ()
+    slots: int = 16
+
+    def slots_for(self, clients: int) -> int:
+        """As many as there are clients, up to the most."""
+        return min(clients, self.slots)
+
+
+@dataclass
+class Line:
+    """What one contender reached on one kind of work. clients 0: random arrivals, `rate` a second. Times in seconds."""
+
+    work: str
+    contender: str
+    clients: int
+    rate: float
+    setup: dict[str, Any]
+    requests_per_second: float
+    tokens_per_second: float
+    whole: dict[str, float]
+    first: dict[str, float]
+    valid: float
+    equal: float
+    peak_mib: float
+    started: float
+    errors: list[str] = field(default_factory=list)
+    rounds: list[float] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list, repr=False)
+
+
+def main() -> int:
+    """Run the benchmark; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = {work.name: work for work in workloads()}
+    parser.add_argument("--work", nargs="+", choices=known, default=list(known))
+    parser.add_argument("--clients", type=int, nargs="+", help="only these numbers of clients")
+    parser.add_argument("--peers", nargs="+", choices=contenders()[1:], default=contenders()[1:])
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each contender")
+    parser.add_argument("--requests", type=int, help="at most so many requests a run")
+    parser.add_argument("--no-trial", action="store_true", help="peers with their default options")
+    parser.add_argument("--no-bound", action="store_true", help="without what the kernels alone would allow")
+    parser.add_argument("--no-arrivals", action="store_true", help="without random arrivals")
+    parser.add_argument("--run", type=Path, default=Path("runs/email-events"), help="the demo's run folder")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    print(describe(), flush=True)
+    results: dict[str, Any] = {"machine": describe(), "lines": [], "bounds": []}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for name in options.work:
+        for _ in _measure(known[name], options, results):
+            options.out.write_text(json.dumps(results, indent=1))
+    return summary(results, known)
+
+
+def _measure(work: Workload, options: argparse.Namespace, results: dict[str, Any]) -> Iterator[None]:
+    """Add the lines and bounds of one kind of work to the results; yields where they should be kept."""
+    model, names = model_file(work.model, options.run), [OURS, *options.peers]
+    counts = {n: min(count, options.requests or count) for n, count in work.requests.items()}
+    counts = {n: count for n, count in counts.items() if not options.clients or n in options.clients}
+    setups = {name: Setup() if options.no_trial else _trial(work, model, name, max(counts)) for name in names}
+    print(work.title, *(f"  {name}: {' '.join(s.options)} slots {s.slots}" for name, s in setups.items()), sep="\n")
+    lines: list[Line] = []
+    for clients, count in counts.items():
+        # A server that answers one by one is measured where that is fair, and once more to show what it means.
+        taking = [name for name in names if name != PYTHON or clients <= 8]
+        lines += _rounds(work, model, taking, setups, options.rounds, clients, count)
+    best = max((line.requests_per_second for line in lines if line.contender == LLAMA), default=0.0)
+    if work.arrivals and best and not options.no_arrivals:
+        for share in RATES:
+            taking = [OURS, LLAMA]
+            lines += _rounds(work, model, taking, setups, 1, 0, max(counts.values()), share * best)
+    _compare(lines)
+    results["lines"] += [{**asdict(line), "texts": len(line.texts)} for line in lines]
+    yield
+    for clients in () if options.no_bound else counts:
+        if clients in work.least:
+            results["bounds"].append(_bound(work, model, clients, setups[OURS].slots_for(clients)))
+            yield
+
+
+def _rounds(
+    work: Workload, model: Path, names: Sequence[str], setups: dict[str, Setup], rounds: int, clients: int, count: int,
+    rate: float = 0.0,
+) -> list[Line]:  # fmt: skip
+    """Each contender's line; they take turns, and every round begins with another."""
+    runs: dict[str, list[Line]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names if number % 2 == 0 else reversed(names):
+            runs[name].append(_run(work, model, name, setups[name], clients, count, rate))
+    lines = [_joined(given) for given in runs.values()]
+    for line in lines:
+        how = f"{line.clients:2d} clients" if line.clients else f"{line.rate:.1f} arrivals/s"
+        print(
+            f"{work.name:9s} {how:12s} {line.contender:17s} {line.requests_per_second:6.2f} requests/s "
+            f"{line.tokens_per_second:6.0f} tokens/s  p50 {line.whole['p50']:.2f} p95 {line.whole['p95']:.2f} s "
+            + (f" first p95 {line.first['p95']:.2f} s " if line.first else "")
+            + f" valid {line.valid:.0%} {line.peak_mib:5.0f} MiB"
+            + (f"  {line.errors[0]}" if line.errors else ""),
+            flush=True,
+        )
+    return lines
+
+
+def _run(work: Workload, model: Path, name: str, setup: Setup, clients: int, count: int, rate: float) -> Line:
+    # Whoever waits in the queue waits there for every contender: slots are for those who are being answered.
+    slots = setup.slots_for(clients) if clients else setup.slots
+    bodies = [addressed(name, body) for body in work.bodies[:count]]
+    warming = [addressed(name, body) for body in work.warming[:slots]]
+    if rate:
+        bodies = [{**body, "stream": True, "stream_options": {"include_usage": True}} for body in bodies]
+    with serving(name, model, slots, work.context, setup.options) as server:
+        closed(server.port, warming, slots)
+        load = poisson(server.port, bodies, rate, 1) if rate else closed(server.port, bodies, clients)
+        return _line(work, name, setup, clients, rate, load, server.peak_mib(), server.started)
+
+
+def _line(
+    work: Workload, name: str, setup: Setup, clients: int, rate: float, load: Load, peak: float, started: float
+) -> Line:
+    good = [reply for reply in load.replies if not reply.error]
+    return Line(
+        work.name, name, clients, rate, asdict(setup), len(good) / load.seconds,
+        sum(reply.tokens for reply in good) / load.seconds,
+        percentiles([reply.seconds for reply in load.replies]),
+        percentiles([reply.first for reply in good if reply.first is not None]),
+        sum(valid(reply.text, work.schema) for reply in load.replies) / len(load.replies), 0.0, peak, started,
+        [reply.error for reply in load.replies if reply.error][:3], [len(good) / load.seconds],
+        [reply.text for reply in load.replies],
+    )  # fmt: skip
+
+
+def _joined(runs: Sequence[Line]) -> Line:
+    """One line of several runs: medians, the worst validity, the largest memory."""
+
+    def middle(pick: Any) -> dict[str, float]:
+        return {key: median(pick(run)[key] for run in runs) for key in pick(runs[0])}
+
+    first = runs[0]
+    return Line(
+        first.work, first.contender, first.clients, first.rate, first.setup,
+        median(run.requests_per_second for run in runs), median(run.tokens_per_second for run in runs),
+        middle(lambda run: run.whole), middle(lambda run: run.first), min(run.valid for run in runs), 0.0,
+        max(run.peak_mib for run in runs), min(run.started for run in runs),
+        [error for run in runs for error in run.errors][:3], [run.requests_per_second for run in runs], first.texts,
+    )  # fmt: skip
+
+
+def _compare(lines: Sequence[Line]) -> None:
+    """Note which share of the answers is, to the letter, llama-server's with the fewest clients."""
+    theirs = [line for line in lines if line.contender == LLAMA and line.clients]
+    if theirs:
+        reference = min(theirs, key=lambda line: line.clients)
+        for line in lines:
+            # With the fewest clients there may be fewer answers.
+            pairs = list(zip(line.texts, reference.texts, strict=False))
+            line.equal = sum(one == other for one, other in pairs) / len(pairs)
+
+
+def _trial(work: Workload, model: Path, name: str, most: int) -> Setup:
+    """The options with which a contender is quickest at this work, tried one after another on a few requests."""
+    setup, clients = Setup(slots=work.trial), min(work.trial, most)
+    if not VARIANTS[name]:
+        return Setup()
+
+    def speed(setup: Setup, clients: int) -> float:
+        count = 2 * clients if work.name != "shared" else len(work.bodies)
+        line = _run(work, model, name, setup, clients, count, 0.0)
+        told = " ".join(setup.options) or "plain"
+        print(f"  trial {name} {told} slots {setup.slots}: {line.requests_per_second:.2f} requests/s", flush=True)
+        return line.requests_per_second
+
+    best = speed(setup, clients)
+    for variant in VARIANTS[name]:
+        tried = Setup((*setup.options, *variant), setup.slots)
+        found = speed(tried, clients)
+        if found > BETTER * best:
+            setup, best = tried, found
+    if most > clients:
+        speeds = {slots: speed(Setup(setup.options, slots), 16) for slots in (8, 16)}
+        return Setup(setup.options, max(speeds, key=lambda slots: speeds[slots]))
+    return setup
+
+
+def _bound(work: Workload, model: Path, clients: int, slots: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.serve_bound", work.name, str(model), str(clients), str(slots)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    found = {"work": work.name, "clients": clients, **json.loads(done.stdout.splitlines()[-1])}
+    print(
+        f"{work.name:9s} {clients:2d} clients   bound {found['requests_per_second']:.2f} requests/s: kernels at "
+        f"{found['kernel_tokens_per_second']:.0f} tokens/s, {found['computed_tokens']:.0f} computed a request",
+        flush=True,
+    )
+    return found
+
+
+def summary(results: dict[str, Any], known: dict[str, Workload]) -> int:
+    """Print one line with every goal that was measured; 1 when one is missed."""
+    goals: list[tuple[bool, str]] = []
+    lines = results["lines"]
+    for name in dict.fromkeys(line["work"] for line in lines):
+        work = known[name]
+        for clients, least in work.least.items():
+            here = {line["contender"]: line for line in lines if line["work"] == name and line["clients"] == clients}
+            ours, peers = here.pop(OURS, None), list(here.values())
+            if ours and peers:
+                best = max(peers, key=lambda line: float(line["requests_per_second"]))
+                goals += _goals(work, clients, least, ours, best, here.get(LLAMA, best))
+        for bound in results["bounds"]:
+            if bound["work"] == name:
+                share = _reached(lines, bound) / bound["requests_per_second"]
+                goals.append((share >= OF_BOUND, f"{name} at {bound['clients']}: {share:.0%} of its bound"))
+    starts = [line["started"] for line in lines if line["contender"] == OURS and line["work"].startswith("tuned")]
+    if starts:
+        goals.append((median(starts) <= WARM_START, f"first token {median(starts):.1f} s after a warm start"))
+    missed = [said for good, said in goals if not good]
+    print(
+        ("MISSED " + "; ".join(missed) + " | met: " if missed else "MET ") + "; ".join(s for good, s in goals if good)
+    )
+    return int(bool(missed))
+
+
+def _goals(
+    work: Workload, clients: int, least: float, ours: dict[str, Any], best: dict[str, Any], theirs: dict[str, Any]
+) -> list[tuple[bool, str]]:
+    where = f"{work.name} at {clients}"
+    faster = ours["requests_per_second"] / best["requests_per_second"]
+    slower = ours["whole"]["p95"] / best["whole"]["p95"]
+    return [
+        (faster >= least, f"{where}: {faster:.2f}x {best['contender']} (goal {least:g}x)"),
+        (slower <= work.later, f"{where}: p95 {slower:.2f} of its (goal {work.later:g})"),
+        (ours["valid"] == 1, f"{where}: {ours['valid']:.0%} valid"),
+        (
+            ours["equal"] >= theirs["equal"] - APART,
+            f"{where}: {ours['equal']:.0%} as llama-server alone (itself {theirs['equal']:.0%})",
+        ),
+    ]
+
+
+def _reached(lines: Sequence[dict[str, Any]], bound: dict[str, Any]) -> float:
+    keys = ("work", "clients")
+    here = [line for line in lines if line["contender"] == OURS and all(line[key] == bound[key] for key in keys)]
+    return float(here[0]["requests_per_second"]) if here else 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

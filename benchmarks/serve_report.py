@@ -1,0 +1,101 @@
+"""The part of docs/benchmarks.md on serving, from what `make bench-serve` left."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from benchmarks.serve import RESULTS
+from benchmarks.serve_peers import OURS
+from benchmarks.serve_work import workloads
+from stillroom.report.svg import Drawing
+
+BAR, GAP, LEFT, WIDTH = 16, 12, 190, 760
+
+
+def parts(docs: Path, style: Markup) -> list[str]:
+    """Paragraphs and tables, and the picture beside them; none without results."""
+    if not RESULTS.exists():
+        return []
+    found = json.loads(RESULTS.read_text())
+    lines = found["lines"]
+    (docs / "images" / "serve.svg").write_text(_plot(lines, style) + "\n")
+    made = [
+        "## Serving",
+        "`make bench-serve`: each server gets the same GGUF file, threads and requests over HTTP, fresh for every "
+        "line, after as many other requests as it has clients; contenders take turns. llama-server and "
+        "llama-cpp-python's batching server are of the same source archive as the llama.cpp in our engine; a short "
+        "trial picked their options. *Equal* is the share of answers that are to the letter those of llama-server with "
+        "the fewest clients: it differs from itself where two logits all but tie and the batch has another shape. "
+        "*Bound* is what the kernels alone would give: the engine's own batches, computed with nothing between them.",
+        found["machine"],
+        "![Requests a second by contender, work and clients](images/serve.svg)",
+    ]
+    for work in workloads():
+        here = [line for line in lines if line["work"] == work.name]
+        if here:
+            bounds = {bound["clients"]: bound for bound in found["bounds"] if bound["work"] == work.name}
+            options = {line["contender"]: line["setup"] for line in here if line["contender"] != OURS}
+            told = "; ".join(
+                f"{name}: {' '.join(setup['options']) or 'its defaults'}, {setup['slots']} slots at most"
+                for name, setup in options.items()
+            )
+            made += [f"### {work.title}", f"Options of the peers: {told}.", _table(here, bounds)]
+    return made
+
+
+def _table(lines: Sequence[dict[str, Any]], bounds: dict[int, dict[str, Any]]) -> str:
+    rows = [
+        "| Clients | Contender | Requests/s | Tokens/s | p50 | p95 | p99 | First token p95 | Valid | Equal | Memory "
+        "| Stillroom against it | Bound |",
+        "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |",
+    ]
+    for line in lines:
+        key = (line["clients"], line["rate"])
+        ours = next((one for one in lines if one["contender"] == OURS and (one["clients"], one["rate"]) == key), line)
+        whole, first = line["whole"], line["first"]
+        faster = ours["requests_per_second"] / max(line["requests_per_second"], 1e-9)
+        slower = ours["whole"]["p95"] / whole["p95"]
+        against = "" if line is ours else f"{faster:.2f}× the requests, p95 {slower:.2f}×"
+        at_random, bound = f"{line['rate']:.1f} a second, at random", ""
+        soon = f"{first['p95']:.2f} s" if first else ""
+        if line is ours and line["clients"] in bounds:
+            most = bounds[line["clients"]]
+            share = line["requests_per_second"] / most["requests_per_second"]
+            tokens, speed = most["computed_tokens"], most["kernel_tokens_per_second"]
+            bound = f"{share:.0%} of {most['requests_per_second']:.2f}: {tokens:.0f} tokens at {speed:.0f}/s"
+        rows.append(
+            f"| {line['clients'] or at_random} | {line['contender']} "
+            f"| {line['requests_per_second']:.2f} | {line['tokens_per_second']:.0f} "
+            f"| {whole['p50']:.2f} s | {whole['p95']:.2f} s | {whole['p99']:.2f} s "
+            f"| {soon} | {line['valid']:.0%} | {line['equal']:.0%} "
+            f"| {line['peak_mib']:.0f} MiB | {against} | {bound} |"
+        )
+    return "\n".join(rows)
+
+
+def _plot(lines: Sequence[dict[str, Any]], style: Markup) -> str:
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for line in lines:
+        if line["clients"]:
+            groups.setdefault((line["work"], line["clients"]), []).append(line)
+    titles = {work.name: work.title for work in workloads()}
+    height = sum(24 + len(group) * (BAR + 4) + GAP for group in groups.values())
+    drawing = Drawing("serve", WIDTH, height, "Serving", "requests a second by contender, work and clients")
+    y = 0.0
+    for (work, clients), group in groups.items():
+        longest = max(line["requests_per_second"] for line in group)
+        several = "client" if clients == 1 else "clients"
+        drawing.text(0, y + 15, f"{titles[work]}, {clients} {several}: requests a second", "head")
+        y += 24
+        for line in group:
+            width = line["requests_per_second"] / longest * (WIDTH - LEFT - 60)
+            drawing.text(LEFT - 10, y + 12, line["contender"], anchor="end")
+            drawing.box(LEFT, y, width, BAR, "ours" if line["contender"] == OURS else "peer")
+            drawing.text(LEFT + width + 8, y + 12, f"{line['requests_per_second']:.2f}")
+            y += BAR + 4
+        y += GAP
+    svg = drawing.render().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return str(svg.replace("<title", style + Markup("<title"), 1))
