@@ -39,6 +39,7 @@ def data(report: Json) -> Json:
         bars.append(
             {"label": human(name), "count": split["rows"], "offset": start / scale, "width": width, "kind": "kept"}
         )
+    classes = sorted({name for split in splits.values() for name in split["classes"]})
     return {
         "sources": report["sources"],
         "read": read,
@@ -46,7 +47,7 @@ def data(report: Json) -> Json:
         "bars": bars,
         "examples": {human(reason): found for reason, found in report.get("dropped_examples", {}).items() if found},
         "splits": splits,
-        "classes": sorted({name for split in splits.values() for name in split["classes"]}),
+        "classes": [] if classes == ["text"] else classes,  # a task without classes counts all rows as "text"
         "split_sources": sorted({name for split in splits.values() for name in split["sources"]}),
         "duplicates": report.get("duplicates") or {},
         "languages": {} if NOT_STATED in (report.get("languages") or {}) else report.get("languages") or {},

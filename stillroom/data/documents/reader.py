@@ -41,7 +41,12 @@ class DocumentsReader:
         yield from draw_rows(rows, self.source.sample, self.seed, skip)
         if self._other:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in self._other.most_common(5))
-            self.notes.append(f"{self.name}: {self._other.total()} files of other kinds were passed over: {kinds}.")
+            files = (
+                "1 file of another kind was"
+                if self._other.total() == 1
+                else f"{self._other.total()} files of other kinds were"
+            )
+            self.notes.append(f"{self.name}: {files} passed over: {kinds}.")
 
     def chunks(self) -> Iterator[Chunk | Rejected]:
         """Every chunk of every file, in the order of the files' names."""
@@ -70,7 +75,7 @@ class DocumentsReader:
         for folder, folders, names in os.walk(self.path, onerror=self._closed):
             folders[:] = [name for name in folders if not name.startswith((".", "~$"))]
             for path in (Path(folder, name) for name in names if not name.startswith((".", "~$"))):
-                if path.is_file():
+                if os.path.isfile(path):  # Path.is_file raises where the folder may be listed but not entered
                     found[_shown(path.relative_to(self.path))] = path
         return dict(sorted(found.items()))
 

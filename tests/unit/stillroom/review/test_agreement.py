@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stillroom.review.agreement import agreement, cohen, fleiss, in_words
 
@@ -18,6 +20,18 @@ def test_cohen_on_a_worked_example() -> None:
     table = {("yes", "yes"): 20, ("yes", "no"): 5, ("no", "yes"): 10, ("no", "no"): 15}
     pairs = [pair for pair, count in table.items() for _ in range(count)]
     assert cohen([a for a, _ in pairs], [b for _, b in pairs]) == pytest.approx(0.4)
+
+
+@given(pairs=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=2, max_size=40))
+@settings(max_examples=40, deadline=None)
+def test_cohen_is_what_scikit_learn_says(pairs: list[tuple[str, str]]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed: pip install -e '.[data]'")
+    first, second = map(list, zip(*pairs, strict=True))
+    ours = cohen(first, second)
+    if ours is None:
+        assert len({*first, *second}) == 1
+    else:
+        assert ours == pytest.approx(metrics.cohen_kappa_score(first, second))
 
 
 def test_where_kappa_is_not_defined() -> None:

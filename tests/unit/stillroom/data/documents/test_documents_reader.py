@@ -51,7 +51,7 @@ def test_a_folder_becomes_rows_that_know_their_place(tmp_path: Path) -> None:
     assert [(item.reason, item.detail) for item in items if isinstance(item, Rejected)] == [
         ("encrypted document", "locked.pdf: it is locked by a password; save it without one")
     ]
-    assert "1 files of other kinds were passed over: 1 × .png." in opened.notes[-1]
+    assert "1 file of another kind was passed over: 1 × .png." in opened.notes[-1]
 
 
 def test_a_sample_does_not_depend_on_the_other_files(tmp_path: Path) -> None:
