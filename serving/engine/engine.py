@@ -1,5 +1,6 @@
 """The engine as a server uses it: one model, any number of requests at once, from any thread."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from serving.engine.request import EMBEDDINGS_ONLY, Event, InvalidRequest, Reque
 from serving.engine.scheduler import Limits, Scheduler, Stats, Ticket
 from stillroom import files, machine
 from stillroom.errors import UserError
-from stillroom.export.gguf import check_gguf, read_metadata
+from stillroom.export.gguf import check_adapter, check_gguf, read_metadata
 
 
 class Engine:
@@ -31,7 +32,7 @@ class Engine:
     """
 
     def __init__(self, gguf: Path, limits: Limits, cells: int | None = None, sha256: str | None = None) -> None:
-        self.sha256 = _checked(gguf, sha256)
+        self._gguf, self.sha256 = gguf, _checked(gguf, sha256)
         """The model file's, as hex digits."""
         cells = cells or cells_that_fit(read_metadata(gguf), limits.slots, limits.context_tokens, gguf.stat().st_size)
         sequences = 2 * limits.slots + 1  # as many finished ones as live ones, and the pinned prefix
@@ -47,6 +48,7 @@ class Engine:
         """Whether it answers; other models make embeddings only."""
         self._compiler = Compiler(self._llama.constraint_tokenizer(), self._llama.words) if self.generates else None
         self._embedder: Embedder | None = None
+        self._ending, self._ended = threading.Lock(), False
         self._decoder = Decoder(self._llama, sequences, limits.step_seconds)
         self._scheduler = Scheduler(self._decoder, limits)
 
@@ -111,7 +113,11 @@ class Engine:
         return [future.result() for future in waiting]
 
     def load_adapter(self, name: str, path: Path) -> None:
-        """Load a LoRA (GGUF) under a name; requests name it. Raises UserError where it does not fit this model."""
+        """Load a LoRA (GGUF) under a name; requests name it. Raises UserError where it does not fit this model.
+
+        It is first tried in a child process, for some broken ones make llama.cpp end its process, and this one answers.
+        """
+        check_adapter(path, self._gguf)
         self._scheduler.load_adapter(name, path)
 
     def unload_adapter(self, name: str) -> None:
@@ -141,8 +147,14 @@ class Engine:
         return self._scheduler.drain(seconds)
 
     def close(self) -> None:
-        """End; what is under way fails with EngineStopped."""
+        """End; what is under way fails with EngineStopped. To close it again does nothing."""
         self._scheduler.close()
+        with self._ending:
+            if not self._ended:
+                self._ended = True
+                self._free()
+
+    def _free(self) -> None:
         self._decoder.close()
         if self._compiler is not None:
             self._compiler.close()

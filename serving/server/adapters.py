@@ -57,11 +57,16 @@ def router(service: Service, folder: Path) -> APIRouter:
 
 def _inside(folder: Path, given: str) -> Path:
     """The file that is meant, if it lies below the folder: the key is none to the whole disk."""
-    path = (folder / given.replace("\0", "")).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    none = bad_request(f"There is no GGUF file {given[:200]} below {folder}.", "path", "not_found")
+    try:
+        path = (folder / given).resolve()
+        inside, found = path.is_relative_to(folder.resolve()), path.suffix == ".gguf" and path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # a name that is too long, links in a circle, a NUL
+        raise none from error
+    if not inside:
         raise bad_request(f"Adapters are read from below {folder} only.", "path", "invalid_value")
-    if path.suffix != ".gguf" or not path.is_file():
-        raise bad_request(f"There is no GGUF file {given} below {folder}.", "path", "not_found")
+    if not found:
+        raise none
     return path
 
 

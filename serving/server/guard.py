@@ -102,7 +102,8 @@ class Guard:
             if self._hosts is not None and not self._hosts.know(headers.get(b"host")):
                 await _STRANGE_HOST.response()(scope, receive, answer)
             elif probe:
-                await self._app(scope, receive, answer)
+                # Load balancers look with HEAD, too; uvicorn leaves the body out.
+                await self._app({**scope, "method": "GET"}, receive, answer)
             else:
                 await self._work(scope, receive, answer, headers)
         finally:

@@ -73,7 +73,7 @@ class SamplingOptions(Strict):
     @classmethod
     def _token_ids(cls, value: dict[str, float] | None) -> dict[str, float] | None:
         for key in value or {}:
-            if not (key.isascii() and key.isdigit()):
+            if not (key.isascii() and key.isdigit() and len(key) < 10):
                 raise ValueError(f"'{key}' is not a token id")
         return value
 

@@ -43,6 +43,7 @@ def served(gguf: Path) -> Iterator[tuple[Live, openai.OpenAI]]:
     engine = Engine(gguf, Limits(slots=4, context_tokens=1000), sha256=sha256(gguf))
     with live(gguf.parent, saying(""), engine=EngineBackend(engine)) as server:
         yield server, openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=60)
+    engine.close()  # the server did already, as after a drain whose grace was over; nothing is freed twice
 
 
 @pytest.fixture(scope="module")

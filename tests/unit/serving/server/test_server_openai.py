@@ -131,6 +131,7 @@ def test_answers_held_to_something(server: Live, more: dict[str, Any], compiled:
         ({"stream_options": {}}, 400, "invalid_value", None),
         ({"tool_choice": "required"}, 400, "invalid_value", None),
         ({"logit_bias": {"x": 1}}, 400, "invalid_value", "logit_bias"),
+        ({"logit_bias": {"9" * 5000: 1}}, 400, "invalid_value", "logit_bias"),
         ({"logit_bias": {"999": 1}}, 400, "invalid_value", "logit_bias"),
         ({"max_tokens": 990}, 400, "context_length_exceeded", "messages"),
         ({"messages": [{"role": "user", "content": "x" * 1000}]}, 400, "context_length_exceeded", "messages"),

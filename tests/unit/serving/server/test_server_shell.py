@@ -111,6 +111,8 @@ def test_probes_and_scrapes_are_answered_while_all_hang(server: Live) -> None:
     for path in ("/", "/health", "/health/live", "/health/ready", "/health/startup", "/v2/health/live",
                  "/v2/health/ready", "/v1/models/tiny", "/v2/models/tiny/ready", "/metrics"):  # fmt: skip
         assert server.client.get(path).status_code == 200
+        looked = server.client.head(path)
+        assert (looked.status_code, looked.content) == (200, b"")
     assert not server.backend.tickets[0].cancelled.is_set()
     server.backend.silence = 31
     for path in ("/", "/health/live", "/v2/health/live"):
@@ -311,7 +313,9 @@ def test_adapters_come_and_go(tmp_path: Path) -> None:
         assert 'vllm:prompt_tokens_total{engine="0",model_name="fine"}' in server.client.get("/metrics").text
         again = server.post("/v1/adapters", {"name": "fine", "path": "fine.gguf"})
         assert (again.status_code, again.json()["error"]["code"]) == (409, "name_taken")
-        for path in ("../x.gguf", "/etc/passwd", "none.gguf", "recipe.yaml", "bad.gguf", "a\0.gguf"):
+        (tmp_path / "out.gguf").symlink_to("/etc/passwd"), (tmp_path / "loop.gguf").symlink_to("loop.gguf")
+        odd = ("out.gguf", "loop.gguf", "a" * 5000 + ".gguf", "a\0.gguf", "fine.gguf\0", ".", "")
+        for path in ("../x.gguf", "/etc/passwd", "none.gguf", "recipe.yaml", "bad.gguf", *odd):
             assert server.post("/v1/adapters", {"name": "other", "path": path}).status_code == 400
         assert server.client.delete("/v1/adapters/fine").status_code == 204
         assert server.client.delete("/v1/adapters/fine").status_code == 404
