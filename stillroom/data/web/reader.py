@@ -110,11 +110,18 @@ class WebReader:
                 yield Row(f"{self.name}/{item.url}#{number}", pair.question, pair.answer, self.name, meta)
 
     def _fetched(self) -> Iterator[Page | Rejected]:
+        seen: set[str] = set()
         for url in self.pages:
             try:
-                yield self.fetcher.get(url)
+                page = self.fetcher.get(url)
             except FetchError as error:
                 yield self._rejected(url, error.reason, f"{url}: {error.detail}")
+                continue
+            if page.url in seen:
+                yield self._rejected(url, "leads to a page that was read already", f"{url}: {page.url}")
+            else:
+                yield page
+            seen.add(page.url)
 
     def _rejected(self, url: str, reason: str, detail: str) -> Rejected:
         return Rejected(Row(f"{self.name}/{url}", "", None, self.name), reason, detail)

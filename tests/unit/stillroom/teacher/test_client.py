@@ -1,5 +1,6 @@
 """The client against a server that misbehaves: what is asked again, what is left, what is paid."""
 
+import email.utils
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from stillroom.errors import UserError
 from stillroom.recipe.teacher import Price, TeacherBudget
 from stillroom.teacher.budget import BudgetReached
 from stillroom.teacher.client import Client, NoAnswer, TeacherDown
-from stillroom.teacher.endpoint import Request
+from stillroom.teacher.endpoint import Request, _retry_after
 from stillroom.teacher.keys import NoKeyLeft
 
 Connect = Callable[..., Client]
@@ -82,6 +84,27 @@ def test_retry_after_is_obeyed(server: Loopback, connect: Connect) -> None:
     began = time.monotonic()
     connect().ask(ask())
     assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("headers", "low", "high"),
+    [
+        ({"Retry-After": "7"}, 7, 7),
+        ({"Retry-After-Ms": "1500", "Retry-After": "9"}, 1.5, 1.5),
+        (
+            {"Retry-After": email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)},
+            200,
+            300,
+        ),
+        ({"Retry-After": "Mon, 23 Nov 2020 10:00:00 GMT"}, 0, 0),
+    ],
+)
+def test_retry_after_may_be_a_number_or_a_date(headers: dict[str, str], low: float, high: float) -> None:
+    import httpx2
+
+    seconds = _retry_after(httpx2.Headers(headers))
+    assert seconds is not None and low <= seconds <= high
+    assert [_retry_after(httpx2.Headers({"Retry-After": odd})) for odd in ("soon", "", "nan", "1e999")] == [None] * 4
 
 
 def test_an_endpoint_that_puts_off_for_no_time_is_not_hammered(server: Loopback, connect: Connect) -> None:
@@ -389,7 +412,7 @@ KILLED = """
     from stillroom.recipe.teacher import Teacher
     from stillroom.teacher.cache import AnswerCache
     from stillroom.teacher.client import Client
-    from stillroom.teacher.endpoint import Request
+    from stillroom.teacher.endpoint import Request, _retry_after
     teacher = Teacher(base_url=sys.argv[1], model="m", concurrency=1)
     client = Client(teacher, AnswerCache(Path(sys.argv[2]), "job"))
     client.each(lambda n: client.ask(Request("test", "m", (("user", f"text {n}"),), 20)), range(8), "Asking")

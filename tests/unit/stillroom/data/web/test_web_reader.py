@@ -71,6 +71,16 @@ def test_faq_pages_become_questions_and_answers(cache: Path) -> None:
     assert isinstance(rejected, Rejected) and rejected.reason == "no question with an answer"
 
 
+def test_two_addresses_of_one_page_are_one(cache: Path) -> None:
+    with site() as here:
+        here.page("/a", f"<h1>Jars</h1><p>{LONG}</p>")
+        here.answers("/old", (301, {"Location": "/a"}, b""))
+        items = list(opened(cache, urls=[f"{here.url}/a", f"{here.url}/old"]).rows())
+    row, rejected = items
+    assert isinstance(row, Row) and isinstance(rejected, Rejected)
+    assert rejected.reason == "leads to a page that was read already"
+
+
 def test_a_list_of_addresses_in_a_file(cache: Path) -> None:
     with site() as here:
         fill(here)
