@@ -49,6 +49,7 @@ def configure(level: str = "info") -> None:
     # KServe sets up its own handlers where its logger has none.
     logging.getLogger("kserve").handlers = [logging.NullHandler()]
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.captureWarnings(True)  # libraries' warnings are lines of JSON, too
 
 
 def note(scope: MutableMapping[str, Any], **facts: Any) -> None:

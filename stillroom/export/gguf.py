@@ -66,11 +66,23 @@ def check_gguf(path: Path, load: bool = True) -> GgufFile:
     return header
 
 
-def _probe(path: Path) -> str | None:
-    command = [sys.executable, "-m", "stillroom.export.probe", str(path)]
+def check_adapter(path: Path, model: Path) -> None:
+    """Check that a LoRA adapter is whole and that llama.cpp computes a token with it and its model.
+
+    Raises UserError with the reason. It is tried in a child process, as a model is.
+    """
+    read_gguf(path)
+    reason = _probe(model, path)
+    if reason:
+        raise UserError(f"{path} is no LoRA adapter for this model: {reason}.")
+
+
+def _probe(*files: Path) -> str | None:
+    command = [sys.executable, "-m", "stillroom.export.probe", *map(str, files)]
+    quiet = {**os.environ, "GGML_NO_BACKTRACE": "1"}  # else the last line is a debugger's, not llama.cpp's reason
     try:
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, errors="replace", timeout=PROBE_SECONDS
+            command, check=False, capture_output=True, text=True, errors="replace", timeout=PROBE_SECONDS, env=quiet
         )
     except subprocess.TimeoutExpired:
         return f"it did not load within {PROBE_SECONDS} s"

@@ -5,7 +5,11 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+import httpx
 
 STILLROOM = str(Path(sys.executable).with_name("stillroom"))
 
@@ -29,3 +33,17 @@ class Process:
         """Send a signal; returns the exit status."""
         self.process.send_signal(sig)
         return self.process.wait(60)
+
+
+def wait(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something holds; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.02)
+
+
+def metric(server: Process, name: str) -> float:
+    """The sum of a metric over its labels."""
+    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}(\{{|\s)", line))
