@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -85,9 +86,10 @@ def _place_faults(out: Path) -> list[str]:
         return [f"{out} is a folder. Name a file in it with -o."]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            return []
     except OSError as error:
-        return [f"The folder {out.parent} cannot be made: {error.strerror}. Give -o another place."]
-    return [] if os.access(out.parent, os.W_OK) else [f"{out.parent} may not be written to. Give -o another place."]
+        return [f"{out.parent} cannot be written to: {error.strerror}. Give -o another place."]
 
 
 def _column_faults(job: Job) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ BATCH_DEADLINE = 3600.0
 """Seconds for one text; nobody waits for it."""
 
 if TYPE_CHECKING:
+    from serving.server.package import Package
     from serving.server.service import Service
 
 
@@ -27,9 +29,13 @@ def ask(text: str | None, file: Path | None, run_folder: Path | None, model: Pat
 
     An e-mail is given as the specialist was trained on it: From, Date and Subject lines, an empty line, the body.
     """
+    import asyncio
     import time
 
-    from serving.engine.specialist import Specialist
+    from serving.server.errors import ApiError
+    from serving.server.extract import whole
+    from serving.server.extraction import Extractor
+    from serving.server.package import open_package
     from stillroom.errors import UserError
     from stillroom.recipe.load import load_recipe
     from stillroom.track.run import chosen_model, find_run
@@ -42,11 +48,19 @@ def ask(text: str | None, file: Path | None, run_folder: Path | None, model: Pat
     question = text if text is not None else _read(file)
     if not question.strip():
         raise UserError("The text is empty. Give it as an argument, with --file, or on standard input.")
-    specialist = Specialist(gguf, recipe, slots=1)
-    start = time.perf_counter()
-    (answer,) = specialist.ask([question])
-    seconds = time.perf_counter() - start
-    click.echo(answer if recipe.output_schema is None else _indented(answer))
+    service = _open(replace(open_package(gguf), recipe=recipe), slots=1)
+    try:
+        extractor, start = Extractor(service, 1), time.perf_counter()
+        (answer,) = asyncio.run(whole(extractor, [question], None, None))
+        seconds = time.perf_counter() - start
+    except ApiError as error:
+        raise UserError(error.message) from error
+    finally:
+        service.close()
+    schema = recipe.output_schema
+    click.echo(answer.output if schema is None else json.dumps(answer.output, ensure_ascii=False, indent=2))
+    if answer.truncated:
+        click.echo("The text is longer than the recipe's context; its end was not read.", err=True)
     if verbose:
         click.echo(f"{gguf.name}, {seconds:.2f} s", err=True)
 
@@ -84,24 +98,31 @@ def extract(source: Path, out: Path, model: Path | None, column: str | None, slo
     and lost its end. Interrupted, even by kill -9, the same command goes on where it stopped. What the output held
     before is replaced, once all is answered.
     """
-    from prometheus_client import CollectorRegistry
-
     from serving.batch import extract, plan
     from serving.server.extraction import Extractor
     from serving.server.package import open_package
-    from serving.server.start import Settings, open_service
-    from serving.server.tracing import Tracer
     from stillroom.track.run import find_run
 
     package = open_package(model or find_run(None))
     job = plan(source, out, column, package)
-    settings = Settings(package.gguf, slots=slots, deadline=BATCH_DEADLINE)
-    service = open_service(settings, package, CollectorRegistry(), Tracer())
+    service = _open(package, slots)
     try:
         rows, errors = extract(job, Extractor(service, 2 * slots), package)
     finally:
         service.close()
     click.echo(f"wrote {out}: {rows} rows" + (f", {errors} of them with an error" if errors else ""))
+
+
+def _open(package: "Package", slots: int) -> "Service":
+    """The model as the server has it, for this process alone."""
+    from prometheus_client import CollectorRegistry
+
+    from serving.server.start import Settings, open_service
+    from serving.server.tracing import Tracer
+
+    return open_service(
+        Settings(package.gguf, slots=slots, deadline=BATCH_DEADLINE), package, CollectorRegistry(), Tracer()
+    )
 
 
 def _announce(service: "Service", host: str, port: int, seconds: float) -> None:
@@ -114,18 +135,6 @@ def _announce(service: "Service", host: str, port: int, seconds: float) -> None:
     else:
         path, body = "/v1/extract", {"text": "…"}
     click.echo(f"curl {url}{path} -H 'Content-Type: application/json' -d '{json.dumps(body, ensure_ascii=False)}'")
-
-
-def _indented(answer: str) -> str:
-    from stillroom.errors import UserError
-
-    try:
-        return json.dumps(json.loads(answer), ensure_ascii=False, indent=2)
-    except ValueError as error:
-        raise UserError(
-            f"The answer was cut off: {answer}\nRaise serve.max_answer_tokens in the recipe, or give the texts of its "
-            "output_schema a maxLength, and run it again."
-        ) from error
 
 
 def _read(file: Path | None) -> str:

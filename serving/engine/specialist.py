@@ -45,22 +45,10 @@ class Specialist:
 
     def answer(self, texts: Sequence[str]) -> list[Answer]:
         """Both answers to each text, as an evaluation wants them; a free one that cannot become JSON is cut."""
-        return self._answer(texts, free=True)
-
-    def ask(self, texts: Sequence[str]) -> list[str]:
-        """The answer to each text as a client gets it: under the schema where the recipe has one."""
-        found = self._answer(texts, free=self._held is None)
-        return [answer.unconstrained if answer.constrained is None else answer.constrained for answer in found]
-
-    def close(self) -> None:
-        """Give the model's memory back."""
-        self._llama.close()
-
-    def _answer(self, texts: Sequence[str], free: bool) -> list[Answer]:
         prompts = [self._prompt(text) for text in texts]
         progress = Progress("answer", len(prompts))
         results = self._engine.answer(
-            prompts, self._recipe.serve.max_answer_tokens, self._held, free, self._json, lambda _: progress.advance()
+            prompts, self._recipe.serve.max_answer_tokens, self._held, True, self._json, lambda _: progress.advance()
         )
         return [
             Answer(
@@ -71,6 +59,10 @@ class Specialist:
             )
             for prompt, result in zip(prompts, results, strict=True)
         ]
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        self._llama.close()
 
     def _prompt(self, text: str) -> list[int]:
         limit = self._recipe.serve.context_tokens - self._recipe.serve.max_answer_tokens

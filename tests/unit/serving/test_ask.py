@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.cli import _indented, ask
+from serving.cli import ask
 from stillroom.errors import UserError
 
 
@@ -26,9 +26,3 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
 def test_two_texts(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not both"):
         asked("Hello", "--file", str(tmp_path / "mail.txt"))
-
-
-def test_an_answer_that_was_cut_off() -> None:
-    assert _indented('{"a":1}') == '{\n  "a": 1\n}'
-    with pytest.raises(UserError, match=r'cut off: \{"a":"no end\nRaise serve.max_answer_tokens'):
-        _indented('{"a":"no end')
