@@ -44,7 +44,7 @@ def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
     texts, read_by_ocr, silent, damaged = list[str](), list[int](), list[int](), list[int]()
     for index in range(min(count, MOST_PAGES)):
         try:
-            page = pdf[index]
+            page = _page(pdf, index)
             text = _text(page)
         except PdfiumError:  # one bad page does not spoil the others
             damaged.append(index + 1)
@@ -79,6 +79,18 @@ def _document(pdf: Any, file: str, ocr: Ocr | None) -> Document:
     if count > MOST_PAGES:
         builder.notes.append(f"{file}: only the first {MOST_PAGES:,} of {count:,} pages were read.")
     return builder.document()
+
+
+def _page(pdf: Any, index: int) -> Any:
+    """A page with what stands in the fields of its forms and in its notes, which are no part of a page's own text."""
+    from pypdfium2.raw import FLAT_NORMALDISPLAY, FPDFPage_Flatten, FPDFPage_GetAnnotCount
+
+    page = pdf[index]
+    if FPDFPage_GetAnnotCount(page) > 0:
+        FPDFPage_Flatten(page, FLAT_NORMALDISPLAY)
+        page.close()
+        page = pdf[index]  # only a page that is opened anew shows it
+    return page
 
 
 def _text(page: Any) -> str:

@@ -260,6 +260,17 @@ def test_a_page_as_large_as_a_house_is_drawn_coarsely(tmp_path: Path) -> None:
     pdf.close()
 
 
+def test_the_fields_of_a_form_are_read(tmp_path: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    canvas.drawString(60, 700, "Name:")
+    canvas.acroForm.textfield(name="n", value="Anna Weber, Cologne", x=120, y=690, width=200, height=20)
+    canvas.linkURL("https://a.example", (60, 600, 120, 620))
+    canvas.save()
+    assert read_document(tmp_path / "a.pdf", "a.pdf").text.split("\n")[:2] == ["Name:", "Anna Weber, Cologne"]
+
+
 def test_one_bad_page_does_not_spoil_the_others(tmp_path: Path) -> None:
     path = made.pdf(tmp_path / "a.pdf", ["First words", "Second words", "Third words"])
     data = path.read_bytes()
