@@ -93,7 +93,7 @@ def drawn(draw: random.Random, said: list[tuple[Case, str]]) -> Case:
         text = draw.choice(INSTRUCTIONS) + " ".join(draw.choices(WORDS, k=draw.randint(1, 40)))
     adapter = draw.choice([None, None, None, "a", "b"]) if MODEL is None else None
     return Case(
-        text[:1200],
+        text[:500],
         draw.choice([1, 2, MOST, MOST, MOST, MOST]),
         draw.randrange(len(CONSTRAINTS)),
         adapter,
@@ -118,8 +118,8 @@ def engines(gguf: Path, adapters: dict[str | None, Path | None]) -> Iterator[lis
     """One with room, and one whose cache is always full: answers are interrupted there and begun again."""
     with ExitStack() as stack:
         made = []
-        for slots, cells in ((6, 8192), (5, 1024)):
-            engine = Engine(gguf, Limits(slots, context_tokens=900), cells=cells, sha256=sha256(gguf))
+        for slots, cells in ((6, 8192), (6, 512)):
+            engine = Engine(gguf, Limits(slots, context_tokens=500), cells=cells, sha256=sha256(gguf))
             stack.callback(engine.close)
             for name, path in adapters.items():
                 if MODEL is None and name is not None and path is not None:
