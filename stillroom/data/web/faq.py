@@ -1,7 +1,8 @@
-"""Question–answer pairs of FAQ pages, in the five ways that pages write them.
+"""Question–answer pairs of FAQ pages, in the six ways that pages write them.
 
-`FAQPage` of schema.org as JSON-LD or as microdata, `details` with a `summary`, `dl` with `dt` and `dd`, and headings
-that end in a question mark. A question that is there in two ways is taken once, from the first of these.
+`FAQPage` of schema.org as JSON-LD or as microdata, `details` with a `summary`, `dl` with `dt` and `dd`, buttons that
+unfold an answer, and headings; the last two where they end in a question mark. A question that is there in two ways is
+taken once, from the first of these.
 """
 
 import json
@@ -19,7 +20,7 @@ _DEEPEST = 50
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A question, its answer as plain text, and the way it was written: FAQPage, microdata, details, dl or heading."""
+    """A question, its answer as plain text, and the way it was written, by its name in _WAYS."""
 
     question: str
     answer: str
@@ -107,6 +108,14 @@ def _lists(tree: Any) -> Iterator[tuple[str, str]]:
         yield from ((question, _text(answers)) for question in questions)
 
 
+def _buttons(tree: Any) -> Iterator[tuple[str, str]]:
+    panels = {str(element.get("id")): element for element in tree.xpath("//*[@id]")}
+    for button in tree.xpath("//*[@aria-controls]"):
+        question, panel = button.text_content().strip(), panels.get(str(button.get("aria-controls")))
+        if question.endswith(("?", "？")) and panel is not None:
+            yield question, _text([panel])
+
+
 def _headings(tree: Any) -> Iterator[tuple[str, str]]:
     for heading in tree.iter(*_HEADINGS):
         question = heading.text_content().strip()
@@ -130,7 +139,8 @@ def _below(heading: Any) -> list[Any]:
 
 
 _WAYS = (
-    ("FAQPage", _json_ld), ("microdata", _microdata), ("details", _details), ("dl", _lists), ("heading", _headings)
+    ("FAQPage", _json_ld), ("microdata", _microdata), ("details", _details), ("dl", _lists),
+    ("button", _buttons), ("heading", _headings),
 )  # fmt: skip
 
 

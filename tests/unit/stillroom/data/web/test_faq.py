@@ -43,7 +43,9 @@ def test_microdata_of_schema_org() -> None:
 
 def test_an_answer_that_a_button_unfolds() -> None:
     body = "<h3><button aria-controls='a1'>Is it free?</button></h3><div id='a1' hidden><p>Yes.</p></div>"
-    assert found(body) == [Pair("Is it free?", "Yes.", "heading")]
+    assert found(body) == [Pair("Is it free?", "Yes.", "button")]
+    bare = "<div><button aria-controls='b'>Menu</button><a aria-controls='c'>Why?</a><p id=c>So.</p><p id=b>x</p></div>"
+    assert found(bare) == [Pair("Why?", "So.", "button")]
 
 
 def test_details_and_summary() -> None:
