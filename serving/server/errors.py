@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from serving.server.logs import note
+
 log = logging.getLogger("stillroom.server")
 
 INVALID, SERVER = "invalid_request_error", "server_error"
@@ -80,12 +82,17 @@ def wire(error: BaseException) -> ApiError:
     return ApiError(500, "The server failed on this request. It is in its log.", kind=SERVER, code="internal_error")
 
 
-async def _api_error(_: Request, error: Exception) -> JSONResponse:
-    return wire(error).response()
+async def _api_error(request: Request, error: Exception) -> JSONResponse:
+    return _told(request, wire(error))
 
 
-async def _internal_error(_: Request, error: Exception) -> JSONResponse:
-    return wire(error).response()
+async def _internal_error(request: Request, error: Exception) -> JSONResponse:
+    return _told(request, wire(error))
+
+
+def _told(request: Request, error: ApiError) -> JSONResponse:
+    note(request.scope, error=error.code)
+    return error.response()
 
 
 async def _half_a_character(_: Request, __: Exception) -> JSONResponse:
@@ -105,12 +112,12 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         message = f"{request.url.path} does not take {request.method}."
     elif error.status_code == 400:  # FastAPI's, where its parser gives up
         message, code = "The body is JSON that is nested too deep, or has a number of too many digits.", "bad_json"
-    return ApiError(error.status_code, message, code=code, headers=error.headers).response()
+    return _told(request, ApiError(error.status_code, message, code=code, headers=error.headers))
 
 
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return validation_fault(error.errors()).response()
+    return _told(request, validation_fault(error.errors()))
 
 
 def validation_fault(faults: Any) -> ApiError:

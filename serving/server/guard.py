@@ -118,6 +118,7 @@ class Guard:
                 if body is not None:
                     await _until_gone(self._app, scope, receive, answer, body)
         except ApiError as error:
+            note(scope, error=error.code)
             await error.response()(scope, receive, answer)
         except Exception:
             if not answer.whole:  # else the client was told, and the log holds it already

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from serving.server.answers import Answers
 from serving.server.errors import to_json, wire
+from serving.server.logs import note
 
 PING_SECONDS = 15.0
 """Proxies cut a connection on which nothing comes for a minute, and a long prompt may take longer."""
@@ -39,7 +40,9 @@ class EventStream(Response):
                     await _part(send, PING if value is None else b"data: " + to_json(value) + b"\n\n")
                 await _part(send, b"data: [DONE]\n\n")
             except Exception as error:
-                await _part(send, b"data: " + to_json(wire(error).body()) + b"\n\n")
+                told = wire(error)
+                note(scope, error=told.code)  # the log's status is 200
+                await _part(send, b"data: " + to_json(told.body()) + b"\n\n")
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._answers.leave()

@@ -224,6 +224,23 @@ def test_what_people_write_is_logged_where_that_was_asked_for(
         assert secret not in "\n".join(map(JsonFormatter().format, caplog.records))
 
 
+def test_the_log_says_why_a_request_failed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def script(request: object, emit: object, cancelled: threading.Event) -> None:
+        emit(Text("a", (97,)))  # type: ignore[operator]
+        emit(Failed(EngineStopped("The engine was closed."), Usage()))  # type: ignore[operator]
+
+    with caplog.at_level(logging.INFO), live(tmp_path, script) as server:  # type: ignore[arg-type]
+        for body in ({**HELLO, "stream": True}, HELLO, {"model": "none", **HELLO}, {"messages": 1}):
+            server.post(CHAT, body)
+        server.client.get("/none")
+        server.client.get("/v1/adapters")
+    told = [(record.status, record.error) for record in caplog.records if hasattr(record, "status")]
+    assert sorted(told) == [
+        (200, "engine_stopped"), (400, "invalid_value"), (403, "no_admin_key"), (404, "model_not_found"),
+        (404, "not_found"), (503, "engine_stopped"),
+    ]  # fmt: skip
+
+
 def test_request_ids(server: Live) -> None:
     assert server.client.get("/health", headers={"X-Request-Id": "a-1.b"}).headers["x-request-id"] == "a-1.b"
     for odd in ("x" * 200, "a b", 'a"b', ""):
