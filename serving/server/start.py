@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,11 +58,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     from prometheus_client import REGISTRY, disable_created_metrics
 
     disable_created_metrics()  # a second series for each, which nobody queries
-    from serving.server.app import install
-    from serving.server.extraction import Extractor
-    from serving.server.guard import Hosts, Limits
     from serving.server.keys import ADMIN_KEYS, API_KEYS, read_keys
-    from serving.server.kserve_model import KServeModel
     from serving.server.logs import configure
     from serving.server.package import open_package
     from serving.server.server import bind, is_local, serve
@@ -73,7 +70,18 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     bound = bind(settings.host, settings.port)
     configure()
     folder = settings.adapter_dir or package.gguf.parent
-    service = open_service(settings, package, REGISTRY, tracer)
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
+        # The weights are read and laid out while Python imports the web framework.
+        loading = loader.submit(open_service, settings, package, REGISTRY, tracer)
+        from serving.server.lean_kserve import prepare
+
+        prepare()
+        from serving.server.app import install
+        from serving.server.extraction import Extractor
+        from serving.server.guard import Hosts, Limits
+        from serving.server.kserve_model import KServeModel
+
+        service = loading.result()
     try:
         extractor = Extractor(service, 2 * settings.slots)
         asyncio.run(first_token(service))
