@@ -118,17 +118,11 @@ std::unique_ptr<Packed> pack(const ggml_tensor * weights) {
                 const uint8_t * in = (const uint8_t *) weights->data + (first + lane) * weights->nb[1] + block * source;
                 memcpy(out + (made->four ? 256 : 512) + 2 * lane, in, 2);
                 uint8_t codes[BLOCK];
-                for (int i = 0; i < BLOCK; ++i) {
-                    // Q4_0 keeps inputs 0 to 15 in the low halves of its bytes, 16 to 31 in the high ones.
-                    codes[i] = made->four ? (i < 16 ? in[2 + i] & 15 : in[2 + i - 16] >> 4) : in[2 + i] ^ 0x80;
-                }
-                for (int group = 0; group < 8; ++group) {
-                    for (int i = 0; i < 4; ++i) {
-                        const uint8_t code = codes[4 * group + i];
-                        if (!made->four) out[64 * group + 4 * lane + i] = code;
-                        else if (group < 4) out[64 * group + 4 * lane + i] = code;
-                        else out[64 * (group - 4) + 4 * lane + i] |= code << 4;
-                    }
+                // A byte of Q4_0 holds input i and, in its high half, input i + 16.
+                if (made->four) memcpy(codes, in + 2, BLOCK / 2);
+                else for (int i = 0; i < BLOCK; ++i) codes[i] = in[2 + i] ^ 0x80;
+                for (int group = 0; group < (made->four ? 4 : 8); ++group) {
+                    memcpy(out + 64 * group + 4 * lane, codes + 4 * group, 4);
                 }
             }
         }
