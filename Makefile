@@ -6,7 +6,7 @@ PROFILE ?=
 RECIPE := recipes/email-events.yaml
 MAIL := recipes/examples/meeting.eml.txt
 
-.PHONY: setup demo test lint bench-train bench-data soak exact clean
+.PHONY: setup demo test lint bench-train bench-data bench-serve soak exact clean
 
 setup: .venv/ready
 
@@ -40,6 +40,11 @@ lint: setup
 # Stillroom against stock TRL and torchtune, about 40 minutes on two cores with nothing else running.
 bench-train: setup
 	$(BIN)/python -m benchmarks.train
+
+# Stillroom's server against llama-server (built at first use) and llama-cpp-python's, with the demo's models: about
+# 25 minutes on two cores with nothing else running.
+bench-serve: setup
+	$(BIN)/python -m benchmarks.serve
 
 # Near duplicates against text-dedup and datatrove (each in an environment of its own), the clean chain, personal data.
 bench-data: setup

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from benchmarks.contest import OURS
+from benchmarks.serve_report import parts as serving
 from stillroom.report.svg import Drawing
 
 RESULTS, DOCS = Path("benchmarks/results"), Path("docs")
@@ -48,6 +49,7 @@ def main() -> None:
                 _table(unit, found["table"]),
                 *(f"{name} was not measured: {reason}." for name, reason in found.get("absent", {}).items()),
             ]
+    parts += serving(DOCS, STYLE)
     (DOCS / "benchmarks.md").write_text("\n\n".join(parts) + "\n")
 
 
