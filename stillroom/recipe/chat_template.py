@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Turn = Mapping[str, Any]
 _MARK = "\u241e"  # a character that no template touches
+_MARKED_USER: Turn = {"role": "user", "content": _MARK}
 
 
 class ChatTemplate:
@@ -26,7 +27,12 @@ class ChatTemplate:
     def __init__(self, source: str, bos_token: str = "", eos_token: str = "") -> None:
         self._template = _compiled(source)
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
-        self.takes_system = self._takes_system()
+        self.takes_system, self._in_parts = True, False
+        # Templates of models that also see want a text as a list of parts, and say nothing where it is none.
+        self._in_parts = not self._says(_MARKED_USER)
+        if self._in_parts and not self._says(_MARKED_USER):
+            self._in_parts = False
+        self.takes_system = self._says({"role": "system", "content": _MARK}, {"role": "user", "content": "text"})
         """Whether instructions have a turn of their own."""
 
     def render(
@@ -43,6 +49,8 @@ class ChatTemplate:
         as enable_thinking. Raises UserError for a conversation that the template refuses.
         """
         given = turns if self.takes_system else with_first_user(turns)
+        if self._in_parts:
+            given = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in given]
         told = {
             **(more or {}), **self._tokens, "messages": given, "tools": tools,
             "add_generation_prompt": add_generation_prompt, "strftime_now": (day or datetime.now()).strftime,
@@ -52,10 +60,10 @@ class ChatTemplate:
         except Exception as error:  # whatever Python raises on what the template does with the turns
             raise UserError(f"The model's chat template refuses this conversation: {error}.") from error
 
-    def _takes_system(self) -> bool:
-        self.takes_system = True
+    def _says(self, *turns: Turn) -> bool:
+        """Whether the mark in a conversation comes through."""
         try:
-            return _MARK in self.render([{"role": "system", "content": _MARK}, {"role": "user", "content": "text"}])
+            return _MARK in self.render(turns)
         except UserError:
             return False
 

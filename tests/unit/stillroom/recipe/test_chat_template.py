@@ -35,7 +35,8 @@ DATED = (
 )
 THINKING = (  # as Qwen3's: an answer without a thought has an empty one, and the prompt too where it is told so
     "{% for m in messages %}<{{ m['role'] }}>{% if m['role'] == 'assistant' %}<think></think>{% endif %}"
-    "{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<assistant>{% if enable_thinking is defined and not enable_thinking %}"
+    "{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<assistant>"
+    "{% if enable_thinking is defined and not enable_thinking %}"
     "<think></think>{% endif %}{% endif %}"
 )
 
@@ -81,6 +82,16 @@ def test_a_template_that_asks_for_the_day() -> None:
 def test_what_transformers_gives_its_templates(template: str, text: str) -> None:
     more: dict[str, Any] = {"enable_thinking": False, "bos_token": "other", "messages": []}
     assert ChatTemplate(template).render([USER], more=more) == text
+
+
+def test_a_template_that_reads_texts_in_parts() -> None:
+    """As those of models that also see: a plain text they pass over without a word."""
+    template = (
+        "{% for m in messages %}{{ m.role }}:{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}"
+        "{% endif %}{% endfor %}|{% endfor %}"
+    )
+    assert ChatTemplate(template).render([SYSTEM, USER]) == "system:Be brief.|user:Hi|"
+    assert ChatTemplate("nothing").render([USER]) == "nothing"
 
 
 def test_a_text_that_is_no_template() -> None:
