@@ -67,7 +67,7 @@ def health_router(service: Service) -> APIRouter:
 
 
 def metrics_router(registry: CollectorRegistry) -> APIRouter:
-    """/metrics, in the format that the scraper asks for."""
+    """/metrics."""
     routes = APIRouter(tags=["health"])
 
     @routes.get("/metrics", response_class=Response)
