@@ -1,5 +1,6 @@
 """OpenTelemetry traces of requests, with spans for queue, prefill and decode; off where no endpoint is given."""
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,10 @@ from stillroom.errors import UserError
 
 if TYPE_CHECKING:
     from serving.engine.request import Usage
+
+
+CLOSE_SECONDS = 2.0
+"""For the last traces at the end: the grace of a pod is for its answers."""
 
 
 class Tracer:
@@ -20,7 +25,7 @@ class Tracer:
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-            self._provider = TracerProvider(resource=Resource({SERVICE_NAME: name}))
+            self._provider = TracerProvider(resource=Resource({SERVICE_NAME: name}), shutdown_on_exit=False)
             self._provider.add_span_processor(BatchSpanProcessor(exporter))
             self._tracer = self._provider.get_tracer("stillroom.server")
 
@@ -56,9 +61,11 @@ class Tracer:
         whole.end(end_time=end)
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send what is left; a collector that does not answer holds nobody back."""
         if self._tracer is not None:
-            self._provider.shutdown()
+            last = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+            last.start()
+            last.join(CLOSE_SECONDS)
 
 
 def tracer_to(endpoint: str | None, name: str) -> Tracer:
