@@ -34,11 +34,11 @@ _LIMITS = {
 class Compiler:
     """Compiles for one vocabulary. Any thread; two threads that ask for the same grammar compile it once."""
 
-    def __init__(self, tokenizer: Any, words: int) -> None:
+    def __init__(self, tokenizer: Any, words: int, checker: "Checker") -> None:
         self._tokenizer, self._words = tokenizer, words
         self._known: OrderedDict[str, Constraint | UnsupportedSchema] = OrderedDict()
         self._lock, self._one_at_a_time = threading.Lock(), threading.Lock()
-        self._checker = Checker()
+        self._checker = checker
 
     def compile(self, kind: str, content: Any) -> Constraint:
         """kind: `json_schema` (content: the schema, a dict), `json_object`, `regex`, `lark` (content: text).
@@ -134,14 +134,18 @@ class Checker:
     def __init__(self) -> None:
         self._child: subprocess.Popen[str] | None = None
 
-    def fault(self, text: str) -> str:
-        """Why a grammar is refused, or empty."""
+    def start(self) -> "subprocess.Popen[str]":
+        """The child, begun where there is none."""
         if self._child is None or self._child.poll() is not None:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "serving.engine.compiler"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             )  # fmt: skip
-        child = self._child
+        return self._child
+
+    def fault(self, text: str) -> str:
+        """Why a grammar is refused, or empty."""
+        child = self.start()
         late = threading.Timer(CHECK_SECONDS, child.kill)
         late.start()
         try:

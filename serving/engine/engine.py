@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from serving.engine.compiler import Compiler
+from serving.engine.compiler import Checker, Compiler
 from serving.engine.constraint import Constraint
 from serving.engine.decoder import Decoder
 from serving.engine.embeddings import Embedder
@@ -36,7 +36,16 @@ class Engine:
         """The model file's, as hex digits."""
         cells = cells or cells_that_fit(read_metadata(gguf), limits.slots, limits.context_tokens, gguf.stat().st_size)
         sequences = 2 * limits.slots + 1  # as many finished ones as live ones, and the pinned prefix
-        self._llama = Llama(gguf, sequences=sequences, cells=cells, fast=True)
+        checker = Checker()
+        try:
+            checker.start()  # it takes as long to be ready as the model takes to load
+            self._llama = Llama(gguf, sequences=sequences, cells=cells, fast=True)
+            self.generates = self._llama.generates
+            """Whether it answers; other models make embeddings only."""
+            tokenizer = self._llama.constraint_tokenizer() if self.generates else None
+        except BaseException:
+            checker.close()
+            raise
         self.limits = limits
         self.context = min(limits.context_tokens, self._llama.cells)
         """Tokens that one request may have, prompt and answer."""
@@ -44,9 +53,9 @@ class Engine:
         self.metadata = self._llama.metadata
         self.bos_token = self._llama.token_text("tokenizer.ggml.bos_token_id")
         self.eos_token = self._llama.token_text("tokenizer.ggml.eos_token_id")
-        self.generates = self._llama.generates
-        """Whether it answers; other models make embeddings only."""
-        self._compiler = Compiler(self._llama.constraint_tokenizer(), self._llama.words) if self.generates else None
+        self._compiler = Compiler(tokenizer, self._llama.words, checker) if self.generates else None
+        if not self.generates:
+            checker.close()
         self._embedder: Embedder | None = None
         self._ending, self._ended = threading.Lock(), False
         self._decoder = Decoder(self._llama, sequences, limits.step_seconds)
