@@ -8,12 +8,14 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from stillroom.files import whole_file
 
 log = logging.getLogger(__name__)
 _MOST_HEADER = 4096
+KEPT = 8  # files in a folder, of some MB each; every model that is tried would leave one for good
 
 
 def prefix_key(model_sha256: str, tokens: Sequence[int], runtime: str) -> str:
@@ -28,6 +30,8 @@ def save_prefix(path: Path, key: str, state: bytes) -> None:
     try:
         with whole_file(path) as stream:
             stream.write(json.dumps(header).encode() + b"\n" + state)
+        for old in sorted(path.parent.glob("*.prefix"), key=_used)[:-KEPT]:
+            old.unlink(missing_ok=True)
     except Exception as error:
         log.warning("The prefix could not be saved to %s: %s", path, error)
 
@@ -42,9 +46,18 @@ def load_prefix(path: Path, key: str) -> bytes | None:
             raise ValueError("it belongs to another model, prefix or version")
         if len(state) != header["bytes"] or hashlib.sha256(state).hexdigest() != header["sha256"]:
             raise ValueError("it is damaged")
+        with suppress(OSError):
+            path.touch()  # the least recently used go first; a folder that may only be read keeps them all
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("The saved prefix %s is not used: %s", path, error)
         return None
     return state
+
+
+def _used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process removed it
+        return 0.0

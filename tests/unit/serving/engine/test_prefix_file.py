@@ -1,11 +1,12 @@
 """A saved prefix is used only where it is exactly what was written, for exactly this."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
-from serving.engine.prefix_file import load_prefix, prefix_key, save_prefix
+from serving.engine.prefix_file import KEPT, load_prefix, prefix_key, save_prefix
 
 KEY = prefix_key("ab", [1, 2], "llama 1")
 
@@ -52,3 +53,14 @@ def test_a_disk_that_refuses_costs_a_line_only(tmp_path: Path, caplog: pytest.Lo
     (tmp_path / "file").write_text("")
     save_prefix(tmp_path / "file" / "p", KEY, b"state")
     assert "could not be saved" in caplog.text
+
+
+def test_the_least_recently_used_go(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.prefix" for number in range(KEPT + 2)]
+    for number, path in enumerate(paths[:KEPT]):
+        save_prefix(path, str(number), b"state")
+        os.utime(path, (number, number))
+    assert load_prefix(paths[0], "0") == b"state"
+    for number in (KEPT, KEPT + 1):
+        save_prefix(paths[number], str(number), b"state")
+    assert [path.exists() for path in paths[:4]] == [True, False, False, True] and len(list(tmp_path.iterdir())) == KEPT
