@@ -77,21 +77,22 @@ def _install() -> Kernels | None:
 
 
 def build() -> Path:
-    """Compile the kernels, unless they lie in the cache. Raises OSError or CalledProcessError where that fails."""
+    """Compile the kernels, unless that was done; they lie beside their source, or in the cache where that is read-only.
+
+    Raises OSError or CalledProcessError where it fails.
+    """
     import llama_cpp
 
-    text = SOURCE.read_bytes()
-    runtime = metadata.version("llama-cpp-python")
-    key = hashlib.sha256(text + repr((runtime, _FLAGS, llama_cpp.__file__)).encode()).hexdigest()
-    path = cache_folder() / "kernels" / f"{key[:24]}.so"
+    parts = (SOURCE.read_bytes(), metadata.version("llama-cpp-python"), _FLAGS, llama_cpp.__file__)
+    name = f"kernels-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.so"
+    beside = SOURCE.with_name(name)
+    path = beside if beside.exists() or os.access(SOURCE.parent, os.W_OK) else cache_folder() / "kernels" / name
     if not path.exists():
         compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
         if compiler is None:
             raise OSError("there is no C++ compiler")
         folder = Path(llama_cpp.__file__).with_name("lib")
-        libraries = [
-            str(next(folder.glob(f"lib{name}.so.0"), folder / f"lib{name}.so")) for name in ("ggml-cpu", "ggml-base")
-        ]
+        libraries = [str(folder / f"lib{library}.so") for library in ("ggml-cpu", "ggml-base")]
         with whole_path(path) as partial:
             command = [compiler, *_FLAGS, str(SOURCE), "-o", str(partial), *libraries, f"-Wl,-rpath,{folder}"]
             subprocess.run(command, check=True, capture_output=True, text=True)

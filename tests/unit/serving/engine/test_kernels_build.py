@@ -11,9 +11,12 @@ from serving.engine import kernels as module
 
 @pytest.fixture(autouse=True)
 def unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A process that has not asked for them yet, with an empty cache; nothing is installed for good."""
+    """A process that has not asked for them yet, where none are compiled; nothing is installed for good."""
     monkeypatch.setattr(module, "_known", [])
-    monkeypatch.setenv("STILLROOM_CACHE", str(tmp_path))
+    (tmp_path / "native").mkdir()
+    monkeypatch.setattr(module, "SOURCE", tmp_path / "native/kernels.cpp")
+    module.SOURCE.write_text("int stillroom_install();")
+    monkeypatch.setenv("STILLROOM_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(module.SWITCH, raising=False)
 
 
@@ -33,7 +36,23 @@ def test_a_compiler_that_fails_leaves_nothing_behind(
     broken.chmod(0o755)
     monkeypatch.setenv("CXX", str(broken))
     assert module.kernels() is None
-    assert "no such flag" in caplog.text and list((tmp_path / "kernels").iterdir()) == []
+    assert "no such flag" in caplog.text and list((tmp_path / "native").iterdir()) == [module.SOURCE]
+
+
+def test_compiled_once_and_beside_the_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text('#!/bin/sh\necho run >> "$0.log"\nwhile [ "$1" != -o ]; do shift; done\necho library > "$2"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    path = module.build()
+    assert path == module.build() and path.parent == module.SOURCE.parent and path.read_text() == "library\n"
+    assert (tmp_path / "compiler.log").read_text() == "run\n"
+    module.SOURCE.write_text("int stillroom_install(); // changed")
+    changed = module.build()
+    assert changed != path
+    changed.unlink()
+    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    assert module.build().parent == tmp_path / "cache/kernels"
 
 
 def test_switched_off(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
