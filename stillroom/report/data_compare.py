@@ -17,12 +17,15 @@ def comparison(a: DataSet, b: DataSet, reports: tuple[Json, Json], found: tuple[
     """What the template needs: groups of figures, each of A and of B, the rows that changed, and a map of both."""
     changed = difference(a, b)
     plane = shared_map(a, b)
-    groups = [
-        ("Rows", [(human(name), *map(number, pair), _change(*pair)) for name, pair in changed.rows.items()]),
+    groups: list[tuple[str, list[Line]]] = [
+        (
+            "Rows",
+            [(human(name), number(one), number(two), _change(one, two)) for name, (one, two) in changed.rows.items()],
+        ),
         ("Classes", _counts(_shape(reports[0], "classes"), _shape(reports[1], "classes"))),
         ("Sources", _counts(_shape(reports[0], "sources"), _shape(reports[1], "sources"))),
         ("Languages", _shares(*(_languages(one) for one in found))),
-        ("Left out", [(human(line[0]), *line[1:]) for line in _counts(reports[0]["dropped"], reports[1]["dropped"])]),
+        ("Left out", _counts(*({human(name): n for name, n in one["dropped"].items()} for one in reports))),
         ("Length and variety", _figures(*found)),
     ]
     return {
@@ -76,7 +79,7 @@ def _largest(a: Mapping[str, float], b: Mapping[str, float]) -> list[str]:
 
 def _figures(a: Json, b: Json) -> list[Line]:
     """Lengths and variety, where both are measured in the same unit."""
-    lines = []
+    lines: list[Line] = []
     one, other = a["lengths"], b["lengths"]
     if one["bins"] and other["bins"] and one["unit"] == other["unit"]:
         names = {"median": "middle length", "p95": "95 % are at most", "longest": "longest"}
@@ -84,13 +87,15 @@ def _figures(a: Json, b: Json) -> list[Line]:
             (f"{words}, in {one['unit']}", number(one[key]), number(other[key]), _change(one[key], other[key]))
             for key, words in names.items()
         ]
-    for size, words in {"1": "distinct words", "2": "distinct pairs", "3": "distinct runs of three"}.items():
-        lines.append((words, *(percent(found["variety"]["distinct"][size]) for found in (a, b)), ""))
-    if a["map"] and b["map"] and a["map"]["by"] == b["map"]["by"]:
-        lines.append(("mean likeness to the nearest text", *(percent(found["map"]["nearest"]) for found in (a, b)), ""))
-        words = "as varied as so many texts that share nothing"
-        lines.append((words, *(f"{number(f['map']['effective'])} of {number(f['map']['rows'])}" for f in (a, b)), ""))
-    return [line for line in lines if len(line) == 4]
+    shares = {"1": "distinct words", "2": "distinct pairs", "3": "distinct runs of three"}
+    one, other = a["variety"]["distinct"], b["variety"]["distinct"]
+    lines += [(words, percent(one[size]), percent(other[size]), "") for size, words in shares.items()]
+    one, other = a["map"], b["map"]
+    if one and other and one["by"] == other["by"]:
+        lines.append(("mean likeness to the nearest text", percent(one["nearest"]), percent(other["nearest"]), ""))
+        varied = [f"{number(found['effective'])} of {number(found['rows'])}" for found in (one, other)]
+        lines.append(("as varied as so many texts that share nothing", varied[0], varied[1], ""))
+    return lines
 
 
 def _change(a: float, b: float) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 from stillroom.data.documents.document import Document, Heading, UnreadableDocumentError, printable
 from stillroom.data.documents.plain import decode, load_bytes
 
-_UNREAD = ("script", "style", "noscript", "template", "svg", "iframe", "object", "button", "nav", "footer")
-_UNREAD += ("select", "textarea", "datalist", "dialog")
+_UNREAD = (
+    *("script", "style", "noscript", "template", "svg", "iframe", "object", "button", "nav", "footer"),
+    *("select", "textarea", "datalist", "dialog"),
+)
 """Elements that are no text of the page: programs, controls, and what every page of a site repeats."""
 _BLOCKS = ("summary", "details", "figcaption", "section", "article", "main", "aside", "dt", "dd")
 

@@ -129,5 +129,5 @@ def _outline(element: Any) -> int:
 def _is_listed(paragraph: Any, style: Any) -> bool:
     number = paragraph.find(f"{_W}pPr/{_W}numPr/{_W}numId")
     if number is not None:
-        return number.get(_W + "val") != "0"
+        return bool(number.get(_W + "val") != "0")
     return "List" in ((style and style.name) or "")
