@@ -12,7 +12,7 @@ from stillroom.machine import cpu_threads
 T = TypeVar("T")
 R = TypeVar("R")
 INLINE = 8
-"""Chunks that are worked on in this process first: starting others takes longer than a small set takes in all."""
+"""So many chunks are worked on in this process: starting others takes longer than a small set takes in all."""
 AHEAD = 3
 """Chunks a process that wait for it, so that none of them idles and the backlog stays small."""
 
@@ -27,13 +27,10 @@ class Executor(Protocol):
 def local(work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[tuple[T, R]]:
     """On the cores of this machine that this process may use."""
     chunks = iter(chunks)
-    yield from ((chunk, work(chunk)) for chunk in islice(chunks, INLINE))
-    rest = next(chunks, None)
-    if rest is None:
-        return
-    chunks = chain([rest], chunks)
+    first = list(islice(chunks, INLINE + 1))
     workers = cpu_threads()
-    if workers == 1:
+    chunks = chain(first, chunks)
+    if len(first) <= INLINE or workers == 1:
         yield from ((chunk, work(chunk)) for chunk in chunks)
         return
     # Spawned, not forked: the readers may have started threads, and a fork copies their locks as they stand.

@@ -14,14 +14,14 @@ from stillroom.data.pii.detect import find
 from stillroom.data.pii.made_up import FIRST_NAMES, HAN_STEMS, HAN_SURNAMES, STEMS, SUFFIXES
 from stillroom.data.pii.mail_address import DOT, FAKE_ZONE, MIDDLE
 from stillroom.data.pii.names import is_han
-from stillroom.data.pii.national import is_national_number
+from stillroom.data.pii.national import checks_of, passes
 from stillroom.data.pii.phone import canonical, international
 
 _CALLS = {
     "phone": ("Tel: ",),
     "iban": ("",),
     "card": ("card ", "Tel: "),
-    "id_number": ("passport ", "SSN ", "tax IdNr ", "Tel: "),
+    "id_number": ("", "passport ", "SSN ", "tax IdNr ", "Tel: "),
 }
 """Words before a fake, under none of which it may be found. Other kinds are made of what is never found."""
 _DRAWS = 50
@@ -45,10 +45,11 @@ def normal(kind: str, value: str) -> str:
 
 def fake(kind: str, value: str, key: bytes, attempt: int = 0) -> str:
     """The fake for a value; every attempt gives another one."""
+    checks = checks_of(value) if kind == "id_number" else ""
     for number in range(attempt * _DRAWS, (attempt + 1) * _DRAWS):
         named = f"{kind}\n{normal(kind, value)}"
         made = _MAKE[kind](value, _Draw(key, f"{named}\n{number}"), _Draw(key, f"{named}\nend {attempt}"))
-        if kind == "id_number" and is_national_number(made):
+        if passes(made, checks):
             continue
         if not any(find(call + made) for call in _CALLS.get(kind, ())):
             break
@@ -115,8 +116,10 @@ def _id_number(value: str, draw: _Draw, _: _Draw) -> str:
         return "000" + _shaped(value[3:], draw)
     if re.fullmatch(r"[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", value):
         return "QQ" + _shaped(value[2:], draw)
-    if re.fullmatch(r"[A-Z0-9]{7,12}", value) and not value.isdigit():
+    if re.fullmatch(r"[A-Z0-9]{7,18}", value) and not value[:-1].isdigit():
         return "00" + _shaped(value[2:], draw)
+    if re.fullmatch(r"\d+(?:[ ./-]\d+)+", value):  # in groups it could pass for a telephone number
+        return _filled(value, "000" + "".join(draw.of(digits) for _ in re.findall(r"\d", value)[3:]))
     drawn = draw.of("123456789") + _shaped(value[1:], draw)
     return drawn[:-1] + draw.of(digits) if len(value) == 18 else drawn  # the X of a Chinese number is a digit too
 

@@ -18,8 +18,8 @@ _NINO = re.compile(
 _GERMAN_TAX = re.compile(r"(?<![A-Za-z0-9_-])[1-9]\d(?: ?\d{3}){3}(?![A-Za-z0-9_-])")
 _GERMAN_PENSION = re.compile(r"(?<![A-Za-z0-9])\d{2} ?[0-3]\d[01]\d{3} ?[A-Z] ?\d{3}(?![A-Za-z0-9])")
 _DOCUMENT = re.compile(
-    r"(?<![A-Za-z0-9-])(?!00)(?:(?=(?:[A-Z]*\d){4})[A-Z0-9]{7,18}|(?=(?:[A-Z]*\d){2})[A-Z0-9]{9,10}"
-    r"|(?=(?:[A-Z-]*\d){6})(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{1,6}(?:-[A-Z0-9]{2,6}){1,4})(?![A-Za-z0-9-])"
+    r"(?<![A-Za-z0-9-])(?!00)(?:(?=(?:[A-Z]*\d){4})(?:[A-Z0-9]{7,12}|(?=\d*[A-Z])[A-Z0-9]{13,18})"
+    r"|(?=(?:[A-Z]*\d){2})[A-Z0-9]{9,10}|(?=(?:[A-Z-]*\d){6})(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{1,6}(?:-[A-Z0-9]{2,6}){1,4})(?![A-Za-z0-9-])"
 )
 _MAY_BE_DOCUMENT = re.compile(r"[A-Z0-9](?:[A-Z0-9]{6}|[A-Z0-9]{0,5}-[A-Z0-9]{2})")
 DIGITS_OF_LETTERS = {chr(ord("A") + place): f"{place + 1:02d}" for place in range(26)}

@@ -1,7 +1,9 @@
 """Numbers that other states give a person: known by their names, and by the checks that python-stdnum has for them."""
 
 import re
+from functools import cache
 from importlib import import_module
+from typing import Any
 
 from stillroom.data.pii.span import Text
 
@@ -31,6 +33,14 @@ _NAMED = {
     r"주민등록번호": "kr.rrn",
 }
 _MODULES = list(_NAMED.values())
+# Letters and digits of each, so that few checks are made.
+_SIZES = {
+    "ch.ssn": {13}, "at.vnr": {10}, "fr.nir": {15}, "es.dni": {9}, "es.nie": {9}, "pt.nif": {9}, "pt.cc": {12},
+    "it.codicefiscale": {16}, "nl.bsn": {9}, "pl.pesel": {11}, "be.nn": {11}, "se.personnummer": {10, 12},
+    "dk.cpr": {10}, "no.fodselsnummer": {11}, "fi.hetu": {10, 11}, "cz.rc": {9, 10}, "sk.rc": {9, 10}, "ro.cnp": {13},
+    "ie.pps": {8, 9}, "gb.nhs": {10}, "ca.sin": {9}, "au.tfn": {8, 9}, "br.cpf": {11}, "mx.curp": {18},
+    "in_.aadhaar": {12}, "in_.pan": {10}, "tr.tckimlik": {11}, "kr.rrn": {13},
+}  # fmt: skip
 _NAMES = re.compile("|".join(f"({names})" for names in _NAMED))
 _MAY_BE = re.compile(r"[\dA-Z](?:(?<=\d)[\d ./-]{6}[\dA-Z]|(?<=[A-Z])(?:[A-Z]{3,5}\d{2}|\d{7}))")
 _REACH = 24
@@ -51,19 +61,26 @@ def find_national_numbers(text: Text, start: int, stop: int) -> None:
             text.take(place.start(), place.start() + end, "id_number")
 
 
-def is_national_number(value: str) -> bool:
-    """Whether it passes the check of any of these states."""
-    return any(_is_valid(value, modules) for modules in _MODULES)
+def checks_of(value: str) -> str:
+    """The checks of these states that a value passes."""
+    return " ".join(name for modules in _MODULES for name in modules.split() if passes(value, name))
+
+
+def passes(value: str, checks: str) -> bool:
+    """Whether a value passes one of these checks."""
+    size = sum(map(str.isalnum, value))
+    return any(size in _SIZES[name] and _module(name).is_valid(value) for name in checks.split())
 
 
 def _valid_end(found: str, modules: str) -> int:
     """How much of what was found is the number: words in capitals may follow it; 0 where nothing is."""
     while found:
-        if _is_valid(found, modules):
+        if passes(found, modules):
             return len(found)
         found = found[: max(found.rfind(" "), 0)]
     return 0
 
 
-def _is_valid(value: str, modules: str) -> bool:
-    return any(import_module(f"stdnum.{name}").is_valid(value) for name in modules.split())
+@cache
+def _module(name: str) -> Any:
+    return import_module(f"stdnum.{name}")

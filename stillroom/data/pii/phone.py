@@ -30,7 +30,7 @@ _OTHER_NUMBERS = re.compile(
     r"|(?:(?<![\d+])[0-2]\d[0-5]\d\s?[-–]\s?[0-2]\d[0-5]\d(?![\d-]))"
     r"|(?:(?<![\d+])(?:19|20)\d{2}\s?[-–]\s?(?:19|20)\d{2}(?!\d))"
     r"|(?:(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|CNY|RMB))\s?\d[\d.,']*(?:[ ]\d{3})*)"
-    r"|(?:(?<![\d+])\d[\d.,' ]*\d?\s?(?:[€$£¥%]|(?:USD|EUR|GBP|CHF|CNY|RMB|Euro|Dollar|元|万|块)(?![A-Za-z])))"
+    r"|(?:(?<![\d+])\d[\d.,' ]{0,40}\d?\s?(?:[€$£¥%]|(?:USD|EUR|GBP|CHF|CNY|RMB|Euro|Dollar|元|万|块)(?![A-Za-z])))"
     r"|(?:(?<![\d.+])\d{1,3}(?:[.,'’]\d{3}){2,}(?:[.,]\d{1,2})?(?![\d-]))"
     r"|(?:(?<![\d.,+])\d+[.,]\d{1,3}(?![\d.,/-]))"
 )
@@ -82,8 +82,9 @@ def is_phone(number: str, called: bool | None) -> bool:
         known = any(valid(number, region) for region in (*REGIONS, *MORE_REGIONS))
         return known or (grouped and len(digits) >= 7) or (digits.startswith("0") and len(digits) >= 8)
     # Nothing calls it a number: a trunk zero, or brackets around an area code, must.
-    pairs = re.fullmatch(r"\d\d(?:\D\d\d)+", number) is not None  # lottery numbers, a score
-    shaped = grouped and not pairs and (digits.startswith("0") or re.match(r"\(\d{3,5}\)", number) is not None)
+    # Lottery numbers or a score; the digits of a card.
+    in_equal_parts = re.fullmatch(r"\d\d(?:\D\d\d)+|\d{4}(?:[ -]\d{4}){2,}", number) is not None
+    shaped = grouped and not in_equal_parts and (digits.startswith("0") or re.match(r"\(\d{3,5}\)", number) is not None)
     return shaped and any(valid(number, region) for region in REGIONS)
 
 

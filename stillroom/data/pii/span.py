@@ -9,6 +9,7 @@ from stillroom.data.pii.words import NEAR, last_called
 BLANK = "\x00"
 
 
+_JSON_KEY = re.compile(r"[{,\s]\"[^\"\n]{1,30}\"\s*:\s*\"?$")
 _DIGIT_LINES = re.compile(r"[\dA-Z](?:(?<=\d)[^\d\n]*+(?:\d[^\d\n]*+){3}|[A-Z0-9]{8})")
 """Lines with fewer digits, and without so long a word of them and capitals, hold no number that is anybody's."""
 
@@ -62,7 +63,10 @@ class Text:
         ends = self._called.get(start)  # several finders may ask about one number
         if ends is None:
             before = self.whole[max(0, start - NEAR) : start].rpartition("\n\n")[2]
+            if key := _JSON_KEY.search(before):
+                before = key[0]  # what the keys before it hold is another matter
             ends = self._called[start] = last_called(before)
         own = max(ends[name] for name in names)
-        others = max(end for name, end in ends.items() if name not in names)
+        # A server or an address has numbers of another kind: its name says nothing about these.
+        others = max(end for name, end in ends.items() if name not in (*names, "ip"))
         return None if own < 0 and others < 0 else own >= others

@@ -37,8 +37,9 @@ _CALLED = {
     ),
     "ip": (
         r"address|server|log(?:ged)? ?in|gateway|router|blocked|trace|connect|adresse|rechner|angriff|attack"
-        r"|allow|deny|地址|服务器|主机|登录|来自|公网|内网",
-        r"ip\b|hosts?\b|ping|from\b|dns\b|client|node\b|ssh\b",
+        r"|allow|deny|(?:request|attempt|access|traffic|visit|scan|packet|password)\w*(?: \w+){0,3} from\b"
+        r"|地址|服务器|主机|登录|来自|公网|内网",
+        r"ip\b|hosts?\b|ping|dns\b|client|node\b|ssh\b",
     ),
     "": (
         r"order|qq号|invoice|ticket|reference|tracking|parcel|shipment|serial|isbn|issn|imei"
@@ -49,7 +50,8 @@ _CALLED = {
         r"|loyalty|receipt|beleg|ust-?id|regon|reg\. no|partita iva|meeting|passcode|confirmation|mitglied"
         r"|membership|policy|claim|barcode|account|konto(?!\w*iban)|kd\.?-nr|re\.?-nr|paketn|referenz"
         r"|commande|facture|dossier|réf|pedido|factura|expediente|ordine|fattura|bolletta|codice articolo"
-        r"|articolo|factuur|zamówien|paczk|faktur|encomenda|artículo|numer (?:zam|pacz)|订单|发票|单号|快递|编号|序列号"
+        r"|articolo|factuur|store credit|acct|sipariş|注文|заказ|накладн|zamówien|paczk|faktur|encomenda"
+        r"|artículo|numer (?:zam|pacz)|订单|发票|单号|快递|编号|序列号"
         r"|运单|会员|版本|金额|合同|交易|流水|会议号|会议id|批号|条码|学号|工号",
         r"qq\b|ref\b|case\b|sku\b|ean\b|gtin\b|item\b|build\b|error\b|code\b|pin\b|amount\b|total\b|model\b"
         r"|doi\b|po\b|blz\b|charge(?! it| to| my)|lot\b|nip\b|vat\b|tva\b|sire[tn]\b|abn\b|ein\b",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.data.clean.boilerplate import LineCounts, line_keys
-from stillroom.data.clean.language import languages
+from stillroom.data.clean.language import languages, likeliest
 from stillroom.data.clean.repair import repair, repair_text
 from stillroom.data.clean.repetition import repetition
 from stillroom.data.clean.symbols import symbols
@@ -56,6 +56,14 @@ def test_the_label_is_repaired_with_its_text() -> None:
 @given(st.text(max_size=40))
 def test_repair_is_idempotent(text: str) -> None:
     assert repair_text(repair_text(text)) == repair_text(text)
+
+
+@given(st.text(st.sampled_from("aé ÂÃ£â€œ™漢ﬁ&;amp\n\r\x85\u2028e\u0301\ufeff½"), max_size=30))
+def test_a_first_look_changes_nothing_of_what_ftfy_would_do(text: str) -> None:
+    import ftfy
+
+    once = ftfy.fix_text(text, uncurl_quotes=False, fix_character_width=False)
+    assert (repair_text(text) == text) == (once == text)
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "Zs"]), max_size=40))
@@ -148,6 +156,21 @@ def test_languages_are_told(text: str, code: str) -> None:
     assert isinstance(kept, Row) and kept.meta == {"language": code}
     other = languages([row(text)], ["fr", "it"], 0.5)[0]
     assert isinstance(other, Rejected) and other.detail.startswith(f"{code} (") and numbers(other)[1] == 0.5
+
+
+@given(
+    st.lists(
+        st.text(max_size=80) | st.sampled_from([SENTENCE, SENTENCE.upper(), "各位同事请注意", "\ud83d", "Ђ ђ"]),
+        max_size=6,
+    )
+)
+def test_many_texts_at_once_are_told_as_one_by_one(texts: list[str]) -> None:
+    told = languages([row(text) for text in texts], ["en", "sr"], 0.0)
+    for text, result in zip(texts, told, strict=True):
+        code, probability = likeliest(text)
+        assert isinstance(result, Row) and result.meta == {"language": code}
+        refused = languages([row(text)], [code], 1.1)[0]
+        assert numbers(refused)[0] == pytest.approx(probability, abs=1e-4)
 
 
 def test_a_known_language_is_not_overwritten() -> None:
