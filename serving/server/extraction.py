@@ -8,13 +8,11 @@ from typing import Any
 
 from serving.engine.request import Request, Sampling, Usage
 from serving.server.errors import SERVER, ApiError, bad_request
-from serving.server.service import Service
+from serving.server.service import LONGEST_PIECE, Service
 from stillroom.recipe.prompt import Prompter, fit_text
 from stillroom.recipe.schema import parse_answer
 
 RETRY_SECONDS = 0.1
-LONGEST_PIECE = 256
-"""Characters that one token stands for, at most; llama.cpp's own vocabularies stay below."""
 
 
 @dataclass(frozen=True)

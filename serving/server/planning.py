@@ -47,7 +47,7 @@ def plan_chat(service: Service, body: ChatRequest, adapter: str | None) -> Plan:
         messages = [Message(role="system", content=system_message(task)), *messages]
     how = {"more": body.chat_template_kwargs} if task is None else RECIPES
     text = service.conversations.prompt(messages, tools, **how)
-    prompt = tuple(service.backend.tokenize(text))
+    prompt = tuple(service.backend.tokenize(service.bounded(text, adapter or service.name)))
     most = body.max_completion_tokens or body.max_tokens
     if most is None and task is not None:
         most = min(task.serve.max_answer_tokens, max(1, service.backend.context - len(prompt)))
@@ -73,6 +73,9 @@ def plan_completion(service: Service, body: CompletionRequest, adapter: str | No
     constraint = _constraint(service, None, body.structured_outputs)
     sampling = _sampling(service, body, 1.0, body.logprobs)
     requests: list[Request] = []
+    for given in [body.prompt] if isinstance(body.prompt, str) else body.prompt:
+        if isinstance(given, str):
+            service.bounded(given, adapter or service.name)
     for prompt in token_lists(service, body.prompt):
         most = DEFAULT_COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens
         room = service.room(prompt, most, adapter or service.name)

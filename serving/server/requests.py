@@ -278,7 +278,12 @@ class CompletionRequest(SamplingOptions):
     """The body of /v1/completions: the prompt as it is, without a chat template."""
 
     model: str | None = None
-    prompt: str | TokenIds | Annotated[list[str], Field(min_length=1)] | Annotated[list[TokenIds], Field(min_length=1)]
+    prompt: (
+        str
+        | TokenIds
+        | Annotated[list[str], Field(min_length=1, max_length=MOST_TEXTS)]
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=MOST_TEXTS)]
+    )
     max_tokens: Count | None = Field(None, description="16 by default, as OpenAI has it.")
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: bool | None = None

@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 PREPARERS = 2
 """Threads that prepare requests. They share the cores with the decoding; more would only slow it."""
+LONGEST_PIECE = 256
+"""Characters that one token stands for, at most; llama.cpp's own vocabularies stay below."""
 STALLED_SECONDS = 30.0
 """A decode loop without a sign of life for so long is stuck; a step takes a fraction of a second."""
 
@@ -103,6 +105,16 @@ class Service:
             raise self.told(error, self.name) from error
         except UserError as error:
             raise bad_request(str(error), code="invalid_value") from error
+
+    def bounded(self, text: str, model: str) -> str:
+        """The prompt's text; one of megabytes is refused before seconds go into its tokens. Raises ApiError 400."""
+        if len(text) > self.backend.context * LONGEST_PIECE:
+            self.metrics.rejected(model, "too_long")
+            raise bad_request(
+                f"The context holds {self.backend.context} tokens; a prompt of {len(text):,} characters cannot fit.",
+                "messages", "context_length_exceeded",
+            )  # fmt: skip
+        return text
 
     def room(self, prompt: Sequence[int], most: int | None, model: str) -> int:
         """How many tokens the answer may have. Raises ApiError 400 where prompt and answer do not fit the context."""

@@ -162,6 +162,20 @@ def test_refusals(server: Live, change: dict[str, Any], status: int, code: str, 
     assert not server.backend.requests
 
 
+def test_texts_that_cannot_fit_are_not_tokenised(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.backend, "tokenize", None)
+    monkeypatch.setattr(server.backend, "tokenize_whole", None)
+    text = "x" * 256_001  # the context holds 1,000 tokens
+    for path, body in (
+        (CHAT, {"messages": [{"role": "user", "content": text}]}),
+        ("/v1/completions", {"prompt": text}),
+        ("/v1/completions", {"prompt": ["a", text]}),
+    ):
+        error = server.post(path, body).json()["error"]
+        assert error["code"] == "context_length_exceeded" and "characters cannot fit" in error["message"]
+    assert server.post("/v1/completions", {"prompt": ["a"] * 1025}).status_code == 400
+
+
 def test_a_schema_beside_tools_holds_the_answers_that_call_nothing(server: Live) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
