@@ -175,6 +175,8 @@ class Decoder:
         """Give the memory of an adapter back that nobody uses any more."""
         if self._adapter == key:
             self._use_adapter(None)
+        for sequence in self.tree.forget(key):
+            self._forget(sequence)
         self.llama.free_adapter(self.adapters.pop(key))
 
     def close(self) -> None:

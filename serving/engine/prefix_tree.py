@@ -105,6 +105,14 @@ class PrefixTree:
                 self.cells -= len(node.tokens)
             node = parent
 
+    def forget(self, adapter: str | None) -> list[int]:
+        """Drop all that an adapter computed, once no live sequence uses it; returns the sequences that held it."""
+        root = self._roots.pop(adapter, None)
+        held = [sequence for sequence in self._tips if self._root(sequence) is root]
+        for sequence in held:
+            self.drop(sequence)
+        return held
+
     def oldest(self, keep: int = -1) -> int | None:
         """The dormant sequence that was of no use for the longest time, other than `keep`."""
         return next((sequence for sequence in self._dormant if sequence != keep), None)
@@ -148,6 +156,12 @@ class PrefixTree:
                 if same == len(child.tokens):
                     paths.append((child, length + same))
         return best
+
+    def _root(self, sequence: int) -> Node:
+        node = self._tips[sequence]
+        while node.parent is not None:
+            node = node.parent
+        return node
 
     def _split(self, node: Node, at: int) -> Node:
         """Cut a node in two; returns the front."""

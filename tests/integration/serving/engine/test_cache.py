@@ -121,6 +121,17 @@ def test_adapters_come_and_go_while_they_are_used(adapted: Engine, ask: Ask, tmp
         adapted.unload_adapter("a")
 
 
+def test_a_forgotten_adapter_leaves_no_cells_behind(engine: Engine, ask: Ask, tmp_path: Path) -> None:
+    for seed in range(4):
+        engine.load_adapter("a", lora(tmp_path / f"a{seed}", seed))
+        assert ask([7 + n % 100 for n in range(300)], 2, adapter="a").wait().end.reason == "length"
+    full = engine.stats().kv_cells_used
+    engine.unload_adapter("a")
+    while engine.stats().kv_cells_used > full - 300:
+        assert engine.silent_for() < 30
+        time.sleep(0.01)
+
+
 def test_a_file_that_is_no_adapter(engine: Engine, tiny_f32: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     for path, message in ((tmp_path / "none", "No such file"), (tmp_path / "empty", "0 bytes"), (tiny_f32, "adapter")):
