@@ -22,7 +22,7 @@ from gguf_mutants import Header, byte_llama, byte_lora, mutated
 from stillroom.errors import UserError
 from stillroom.export.gguf import check_gguf
 
-MUTANTS = int(os.environ.get("GGUF_MUTANTS", "16"))
+MUTANTS = int(os.environ.get("GGUF_MUTANTS", "8"))
 SEED = int(os.environ.get("GGUF_SEED", "0"))
 SECONDS = 120
 

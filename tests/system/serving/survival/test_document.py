@@ -20,7 +20,7 @@ from schemathesis.core.control import SkipTest
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from server_process import Process, metric, wait
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(hypothesis.HealthCheck),

@@ -144,7 +144,7 @@ def test_a_crowd_is_refused_at_once_and_who_is_in_notices_nothing(serve_tiny: Ca
     """256 at once where 8 are answered and 32 wait."""
     slots, queue, crowd = 8, 32, 256
     server = serve_tiny("--slots", str(slots), "--context", "512", "--max-num-queued-reqs", str(queue))
-    body = {**STORY, "max_tokens": 120}
+    body = {**STORY, "max_tokens": 80}
 
     def at_once(clients: int) -> list[tuple[float, httpx.Response]]:
         gate = threading.Barrier(clients)

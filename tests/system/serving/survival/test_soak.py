@@ -21,7 +21,7 @@ from server_process import Process, metric, wait
 from soak_cases import Cases
 from soak_client import Soaker
 
-REQUESTS = int(os.environ.get("SOAK_REQUESTS", "300"))
+REQUESTS = int(os.environ.get("SOAK_REQUESTS", "240"))
 ROUNDS = max(4, min(40, REQUESTS // 250))
 DISTINCT = min(400, max(56, REQUESTS // 12))
 ADMIN = "the-admin-key"
