@@ -79,7 +79,7 @@ class Soaker:
             if answer.status_code != 429:
                 return answer
             self._refused(answer)
-            await asyncio.sleep(0.02 + 0.2 * self._draw.random())
+            await asyncio.sleep(0.05 + 0.5 * self._draw.random())
         raise AssertionError("there was never room")
 
     def _refused(self, answer: httpx.Response) -> None:
@@ -121,7 +121,7 @@ class Soaker:
                 else:
                     assert answer.status_code == 200, (await answer.aread()).decode()
                     return await _assembled(answer, case.kind)
-            await asyncio.sleep(0.02 + 0.2 * self._draw.random())
+            await asyncio.sleep(0.05 + 0.5 * self._draw.random())
         raise AssertionError("there was never room")
 
     async def _texts(self, client: httpx.AsyncClient, identity: str) -> None:

@@ -23,7 +23,7 @@ from soak_client import Soaker
 
 REQUESTS = int(os.environ.get("SOAK_REQUESTS", "240"))
 ROUNDS = max(4, min(40, REQUESTS // 250))
-DISTINCT = min(400, max(56, REQUESTS // 12))
+DISTINCT = min(280, max(56, REQUESTS // 12))
 ADMIN = "the-admin-key"
 CONTEXT = 256
 ROOM = 400
