@@ -16,8 +16,8 @@ _CANDIDATE = re.compile(
 )
 _MAY_BE = re.compile(r"\d(?:[ ./()\u2011\u2013-]{0,3}\d){4}")
 _US_SHAPE = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\)[ ]?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}")
-_FRENCH_SHAPE = re.compile(r"0[1-9](?:[ .]\d\d){4}")
-_CHINESE_MOBILE = re.compile(r"1[3-9]\d(?:[ -]?\d{4}){2}")
+_SHAPES = {"FR": re.compile(r"0[1-9](?:[ .]\d\d){4}"), "ES": re.compile(r"[67]\d\d(?: \d\d){3}")}
+_CHINESE_MOBILE = re.compile(r"1[3-9]\d([ -]?)\d{4}\1\d{4}")
 # Dates, clock times, amounts, UUIDs, codes with letters and web addresses hold digits too.
 _OTHER_NUMBERS = re.compile(
     r"(?:https?://\S+|www\.\S+)"
@@ -75,8 +75,9 @@ def is_phone(number: str, called: bool | None) -> bool:
         return False
     if _CHINESE_MOBILE.fullmatch(number) or _US_SHAPE.fullmatch(number):
         return True
-    if _FRENCH_SHAPE.fullmatch(number):
-        return valid(number, "FR")
+    for region, shape in _SHAPES.items():
+        if shape.fullmatch(number):
+            return valid(number, region)
     grouped = digits != number
     if called:
         known = any(valid(number, region) for region in (*REGIONS, *MORE_REGIONS))

@@ -33,7 +33,7 @@ _CALLED = {
         r"passport|nino\b|national insurance|reisepass|pass-?(?:nr|nummer)|personalausweis"
         r"|ausweis-?(?:nr|nummer)|identity card|national id|driv(?:er'?s?|ing) licen[cs]e|führerschein"
         r"|passeport|permis|pasaporte|passaporto|paspoort|rijbewijs|paszport|护照|身份证|驾驶证|通行证",
-        r"ni\b|perso\b|id card|id number",
+        r"ni\b|dl\b|perso\b|id card|id number",
     ),
     "ip": (
         r"address|server|log(?:ged)? ?in|gateway|router|blocked|trace|connect|adresse|rechner|angriff|attack"
@@ -48,7 +48,7 @@ _CALLED = {
         r"|kunden-?(?:nr|nummer)|artikel|sendung|auftrag|vorgang|seriennummer|buchung|aktenzeichen|betrag"
         r"|gesamt|lieferschein|vertrag|zählerstand|ticketnummer|fehler|gutschein|voucher|coupon|gift card"
         r"|loyalty|receipt|beleg|ust-?id|regon|reg\. no|partita iva|meeting|passcode|confirmation|mitglied"
-        r"|membership|policy|claim|barcode|account|konto(?!\w*iban)|kd\.?-nr|re\.?-nr|paketn|referenz"
+        r"|membership|policy|claim|barcode|account|konto(?!\w*iban)|kd\.?-nr|re\.?-nr|paketn|awb\b|referenz"
         r"|commande|facture|dossier|réf|pedido|factura|expediente|ordine|fattura|bolletta|codice articolo"
         r"|articolo|factuur|store credit|acct|sipariş|注文|заказ|накладн|zamówien|paczk|faktur|encomenda"
         r"|artículo|numer (?:zam|pacz)|订单|发票|单号|快递|编号|序列号"
@@ -62,11 +62,18 @@ _PATTERNS = {
     name: (re.compile(pieces), re.compile(rf"\b(?:{beginnings})")) for name, (pieces, beginnings) in _CALLED.items()
 }
 
+# A customer's, a house's or a file's: whatever is called some number, by a word that is none of these, is no other.
+_SOME_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|nr\.?|number|nummeret)\s*[:.#]?\s*$")
+
 
 def last_called(before: str) -> dict[str, int]:
     """Where the last word of each name ends in a text; -1 where none stands in it."""
     before = before.lower()
-    return {
+    ends = {
         name: max((match.end() for pattern in patterns for match in pattern.finditer(before)), default=-1)
         for name, patterns in _PATTERNS.items()
     }
+    number = _SOME_NUMBER.search(before)
+    if number and max(ends.values()) <= number.start():
+        ends[""] = number.end()
+    return ends
