@@ -12,23 +12,23 @@ from stillroom import machine
 from stillroom.export.llama import captured_log
 
 _NO_POOLING, _RANKING = 0, 4
-MOST_TOKENS = 8192
 
 
 class Embedder:
     """A context of its own beside the one that answers. Used by one thread at a time.
 
-    Raises InvalidRequest for a model that makes no embeddings.
+    most_tokens: of one text; attention takes memory by its square. Raises InvalidRequest for a model that makes no
+    embeddings.
     """
 
-    def __init__(self, llama: Llama) -> None:
+    def __init__(self, llama: Llama, most_tokens: int) -> None:
         import llama_cpp
 
         architecture = llama.metadata.get("general.architecture")
         if llama.metadata.get(f"{architecture}.pooling_type", _NO_POOLING) in (_NO_POOLING, _RANKING):
             raise InvalidRequest("This model makes no embeddings.")
         self._lib, self._words = llama_cpp, llama.words
-        self.most_tokens = min(MOST_TOKENS, int(llama.metadata.get(f"{architecture}.context_length", MOST_TOKENS)))
+        self.most_tokens = min(most_tokens, int(llama.metadata.get(f"{architecture}.context_length", most_tokens)))
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = self.most_tokens
         parameters.n_threads = parameters.n_threads_batch = machine.cpu_threads()

@@ -173,7 +173,7 @@ class Engine:
 
     def _embed(self, text: Sequence[int]) -> list[float]:
         if self._embedder is None:
-            self._embedder = Embedder(self._llama)
+            self._embedder = Embedder(self._llama, self.context)
         return self._embedder.embed(text)
 
 

@@ -144,6 +144,8 @@ def test_an_encoder_makes_embeddings_and_nothing_else(tmp_path: Path) -> None:
         assert ship.shape == (64,) and np.allclose(ship, again, atol=1e-6) and not np.allclose(ship, sea, atol=1e-3)
         plain = client.embeddings.create(model="tiny", input="the ship", encoding_format="float").data[0]
         assert np.allclose(plain.embedding, ship, atol=1e-6)
+        with pytest.raises(openai.BadRequestError, match="between 1 and 1000 tokens"):
+            client.embeddings.create(model="tiny", input="ship " * 1001)
         with pytest.raises(openai.BadRequestError, match="embeddings only"):
             client.chat.completions.create(model="tiny", messages=[HELLO])
         with pytest.raises(openai.BadRequestError, match="embeddings only"):
