@@ -67,7 +67,8 @@ class Hosts:
         if name == "localhost" or name.endswith(".localhost") or name in self._more:
             return True
         try:
-            return ipaddress.ip_address(name).is_loopback
+            address = ipaddress.ip_address(name)
+            return address.is_loopback or address.is_unspecified  # some write 0.0.0.0 for this machine
         except ValueError:
             return False
 

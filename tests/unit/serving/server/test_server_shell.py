@@ -164,6 +164,7 @@ def test_a_server_for_this_machine_is_called_by_its_name(tmp_path: Path) -> None
             "localhost",
             "localhost:8080",
             "127.0.0.1:1",
+            "0.0.0.0:80",
             "[::1]:8080",
             "LOCALHOST.",
             "a.localhost",
