@@ -77,6 +77,9 @@ def plan(source: Path, out: Path, column: str | None, package: "Package") -> Job
     faults += _column_faults(job)
     if faults:
         raise UserError("\n".join(faults))
+    if job.journal.is_file():
+        with job.journal.open("a", encoding="utf-8") as journal:
+            _lock(journal, job)
     return job
 
 
