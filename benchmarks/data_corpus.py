@@ -2,11 +2,11 @@
 
 import json
 import random
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from stillroom.data.duplicates import similarity
-from stillroom.data.rows import Row
 from stillroom.data.synthetic import generate
 
 THRESHOLD = 0.8
@@ -24,7 +24,7 @@ class Planted:
 
 
 def write_corpus(path: Path, documents: int, seed: int = 0) -> list[Planted]:
-    """Write the documents as JSON Lines (`text`), and return the planted pairs; about 40 % of them are below 0.8.
+    """Write the documents as JSON Lines (`id`, `text`), and return the planted pairs; about 40 % of them are below 0.8.
 
     Words are drawn by Zipf's law from 30,000, and a text has 60 to 400 of them, so two texts that were not planted
     share next to no run of three words.
@@ -45,8 +45,8 @@ def write_corpus(path: Path, documents: int, seed: int = 0) -> list[Planted]:
     new_place = {old: new for new, old in enumerate(order)}
     lines = [" ".join(words) for words in texts]
     with path.open("w") as stream:
-        for old in order:
-            stream.write(json.dumps({"text": lines[old]}) + "\n")
+        for new, old in enumerate(order):
+            stream.write(json.dumps({"id": str(new), "text": lines[old]}) + "\n")
     return [Planted(new_place[one], new_place[two], similarity(lines[one], lines[two])) for one, two in planted]
 
 
@@ -58,11 +58,17 @@ def write_mails(path: Path, mails: int, seed: int = 0) -> None:
     with path.open("w") as stream:
         for number, row in enumerate(generate(mails, seed, {"en": 0.6, "de": 0.25, "zh": 0.15})):
             text = f"{row.text}\n\n{signature(draw)[0]}" if number % 5 == 0 else row.text
-            stream.write(json.dumps({"text": text, "label": _label(row)}) + "\n")
+            stream.write(json.dumps({"text": text, "label": {"category": row.label["category"]}}) + "\n")
 
 
-def _label(row: Row) -> str:
-    return str(row.label["category"])
+def split_corpus(path: Path, parts: int) -> None:
+    """Write the documents into so many files of a folder, for what reads one file with each process."""
+    folder = path.with_suffix("")
+    folder.mkdir()
+    with path.open() as stream, ExitStack() as open_files:
+        files = [open_files.enter_context((folder / f"{part}.jsonl").open("w")) for part in range(parts)]
+        for number, line in enumerate(stream):
+            files[number % parts].write(line)
 
 
 def _edited(words: list[str], draw: random.Random) -> list[str]:

@@ -6,9 +6,18 @@ import venv
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarks.data_corpus import THRESHOLD
+from benchmarks.data_corpus import THRESHOLD, split_corpus
 
-WANTED = {"text-dedup": ["text-dedup==0.4.0"], "datatrove": ["datatrove[io,processing]==0.10.1", "spacy"]}
+VERSIONS = {"text-dedup": "text-dedup==0.4.0", "datatrove": "datatrove[io,processing]==0.10.1"}
+# What each of them needs for MinHash. text-dedup asks for PySpark and a neural model too, which this leaves out, and
+# was written for the `datasets` of its time.
+_NEEDED = {
+    "text-dedup": [
+        "bitarray", "click<9", "click-option-group<0.6", "datasets<3", "fire<0.7", "ftfy", "numpy<2", "psutil",
+        "regex", "rich<14", "scipy", "setuptools", "tqdm", "xxhash", "zstandard",
+    ],
+    "datatrove": ["spacy"],
+}  # fmt: skip
 
 
 def python_of(peer: str, folder: Path) -> Path:
@@ -16,7 +25,10 @@ def python_of(peer: str, folder: Path) -> Path:
     python = folder / peer / "bin/python"
     if not (folder / peer / "ready").exists():
         venv.create(folder / peer, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *WANTED[peer]], check=True)
+        alone = ["--no-deps"] if peer == "text-dedup" else []
+        for wanted in (["-q", *alone, VERSIONS[peer]], ["-q", *_NEEDED[peer]]):
+            command = [python, "-m", "pip", "install", "--disable-pip-version-check", *wanted]
+            subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         (folder / peer / "ready").touch()
     return python
 
@@ -24,22 +36,14 @@ def python_of(peer: str, folder: Path) -> Path:
 def command(peer: str, python: Path, corpus: Path, out: Path, cores: int) -> list[str]:
     """What finds the near duplicates of the corpus and leaves them in `out`."""
     if peer == "text-dedup":
-        return [
-            *(
-                str(python),
-                "-m",
-                "text_dedup.minhash",
-                "--path",
-                "json",
-                "--data_files",
-                str(corpus),
-                "--split",
-                "train",
-            ),
-            *("--cache_dir", str(out / "cache"), "--output", str(out / "kept"), "--column", "text", "--debug"),
-            *("--ngram", "3", "--threshold", str(THRESHOLD), "--num_proc", str(cores), "--hash_func", "xxh3"),
-        ]
-    return [str(python), "-c", _DATATROVE, str(corpus), str(out), str(cores)]
+        source = ["--path", "json", "--data_files", str(corpus), "--split", "train", "--column", "text"]
+        put = ["--cache_dir", str(out / "cache"), "--output", str(out / "kept"), "--debug"]
+        how = ["--ngram", "3", "--threshold", str(THRESHOLD), "--num_proc", str(cores), "--hash_func", "xxh3"]
+        return [str(python), "-m", "text_dedup.minhash", *source, *put, *how]
+    parts = corpus.with_suffix("")
+    if not parts.exists():
+        split_corpus(corpus, cores)
+    return [str(python), "-c", _DATATROVE, str(parts), str(out), str(cores)]
 
 
 def clusters(peer: str, python: Path, out: Path, documents: int) -> list[int]:
@@ -49,7 +53,7 @@ def clusters(peer: str, python: Path, out: Path, documents: int) -> list[int]:
         for path in [*(out / "kept").glob("*.jsonl"), *(out / "removed").glob("*.jsonl")]:
             for line in path.open():
                 row = json.loads(line)
-                found[row["metadata"].get("minhash_cluster_id", -1)].append(int(row["id"].rpartition("/")[2]))
+                found[row["metadata"].get("minhash_cluster_id", -1)].append(int(row["id"]))
         of = list(range(documents))
         for number, members in found.items():
             for member in members if number != -1 else ():
@@ -63,12 +67,9 @@ def clusters(peer: str, python: Path, out: Path, documents: int) -> list[int]:
 
 _PARENTS = """
 import json, pickle, sys
-from text_dedup.utils import UnionFind
 with open(sys.argv[1], "rb") as stream:
-    found = pickle.load(stream)
-union = found[0] if isinstance(found, tuple) else found
-find = union.find if hasattr(union, "find") else lambda place: union.get(place, place)
-print(json.dumps([int(find(place)) for place in range(int(sys.argv[2]))]))
+    union = pickle.load(stream)
+print(json.dumps([int(union.find(place)) for place in range(int(sys.argv[2]))]))
 """
 # 17 buckets of 7 hashes: the most selective ones of about 120 hashes that find a pair at 0.8 in 98 of 100 cases.
 _DATATROVE = """
@@ -82,13 +83,13 @@ from datatrove.pipeline.writers import JsonlWriter
 if __name__ == "__main__":
     corpus, out, cores = sys.argv[1], sys.argv[2], int(sys.argv[3])
     config = MinhashConfig(n_grams=3, num_buckets=17, hashes_per_bucket=7)
-    reader = lambda: JsonlReader(corpus, glob_pattern=None)
+    reader = lambda: JsonlReader(corpus)
     run = lambda name, steps, tasks: LocalPipelineExecutor(
         pipeline=steps, tasks=tasks, workers=min(tasks, cores), logging_dir=f"{out}/logs/{name}").run()
-    run("sign", [reader(), MinhashDedupSignature(f"{out}/signatures", config=config)], 1)
+    run("sign", [reader(), MinhashDedupSignature(f"{out}/signatures", config=config)], cores)
     run("bands", [MinhashDedupBuckets(f"{out}/signatures", f"{out}/buckets", config=config)], 17)
     run("join", [MinhashDedupCluster(f"{out}/buckets", f"{out}/removed_ids", config=config, save_cluster_id=True)], 1)
     run("write", [reader(), MinhashDedupFilter(f"{out}/removed_ids", load_cluster_ids=True,
         exclusion_writer=JsonlWriter(f"{out}/removed", compression=None)),
-        JsonlWriter(f"{out}/kept", compression=None)], 1)
+        JsonlWriter(f"{out}/kept", compression=None)], cores)
 """

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from benchmarks.contest import OURS
+from benchmarks.data_page import data
 from benchmarks.serve_report import parts as serving
 from stillroom.report.svg import Drawing
 
@@ -50,6 +51,7 @@ def main() -> None:
                 *(f"{name} was not measured: {reason}." for name, reason in found.get("absent", {}).items()),
             ]
     parts += serving(DOCS, STYLE)
+    parts += data()
     (DOCS / "benchmarks.md").write_text("\n\n".join(parts) + "\n")
 
 

@@ -85,11 +85,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     print(describe(), flush=True)
-    results: dict[str, Any] = {"machine": describe(), "lines": [], "bounds": []}
+    results: dict[str, Any] = {"machine": describe(), "lines": [], "bounds": [], "setups": {}}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for name in options.work:
         for _ in _measure(known[name], options, results):
-            options.out.write_text(json.dumps(results, indent=1))
+            options.out.write_text(json.dumps({**results, "setups": None}, indent=1))
     return summary(results, known)
 
 
@@ -98,13 +98,19 @@ def _measure(work: Workload, options: argparse.Namespace, results: dict[str, Any
     model, names = model_file(work.model, options.run), [OURS, *options.peers]
     counts = {n: min(count, options.requests or count) for n, count in work.requests.items()}
     counts = {n: count for n, count in counts.items() if not options.clients or n in options.clients}
-    setups = {name: Setup() if options.no_trial else _trial(work, model, name, max(counts)) for name in names}
+    setups: dict[str, Setup] = {}
+    for name in names:
+        before = results["setups"].get(work.like or work.name, {}).get(name)
+        skipped = options.no_trial or name == PYTHON
+        setups[name] = Setup() if skipped else _trial(work, model, name, max(counts), before)
+    results["setups"][work.name] = setups
     print(work.title, *(f"  {name}: {' '.join(s.options)} slots {s.slots}" for name, s in setups.items()), sep="\n")
     lines: list[Line] = []
     for clients, count in counts.items():
-        # A server that answers one by one is measured where that is fair, and once more to show what it means.
-        taking = [name for name in names if name != PYTHON or clients <= 8]
-        lines += _rounds(work, model, taking, setups, options.rounds, clients, count)
+        lines += _rounds(work, model, [n for n in names if n != PYTHON], setups, options.rounds, clients, count)
+        # It takes many times as long: a few requests tell that, once for each kind of work.
+        if PYTHON in names and not work.like and clients in (1, 8) and len(work.slots) < 3:
+            lines += _rounds(work, model, [PYTHON], setups, 1, clients, max(clients, count // 4))
     best = max((line.requests_per_second for line in lines if line.contender == LLAMA), default=0.0)
     if work.arrivals and best and not options.no_arrivals:
         for share in RATES:
@@ -197,29 +203,31 @@ def _compare(lines: Sequence[Line]) -> None:
             line.equal = sum(one == other for one, other in pairs) / len(pairs)
 
 
-def _trial(work: Workload, model: Path, name: str, most: int) -> Setup:
+def _trial(work: Workload, model: Path, name: str, clients: int, before: Setup | None) -> Setup:
     """The options with which a contender is quickest at this work, tried one after another on a few requests."""
-    setup, clients = Setup(slots=work.trial), min(work.trial, most)
     if not VARIANTS[name]:
-        return Setup()
+        return before or Setup()
 
-    def speed(setup: Setup, clients: int) -> float:
-        count = 2 * clients if work.name != "shared" else len(work.bodies)
-        line = _run(work, model, name, setup, clients, count, 0.0)
+    def speed(setup: Setup) -> float:
+        line = _run(work, model, name, setup, at_once, at_once, 0.0)
         told = " ".join(setup.options) or "plain"
-        print(f"  trial {name} {told} slots {setup.slots}: {line.requests_per_second:.2f} requests/s", flush=True)
+        print(f"  trial {name}, {told}, {setup.slots} slots: {line.requests_per_second:.2f} requests/s", flush=True)
         return line.requests_per_second
 
-    best = speed(setup, clients)
-    for variant in VARIANTS[name]:
-        tried = Setup((*setup.options, *variant), setup.slots)
-        found = speed(tried, clients)
-        if found > BETTER * best:
-            setup, best = tried, found
-    if most > clients:
-        speeds = {slots: speed(Setup(setup.options, slots), 16) for slots in (8, 16)}
-        return Setup(setup.options, max(speeds, key=lambda slots: speeds[slots]))
-    return setup
+    at_once = min(8, clients)
+    best = before or Setup(slots=8)
+    variants = [variant for variant in VARIANTS[name] if variant[0].startswith(work.options or ("none",))]
+    fastest = speed(best) if variants else 0.0
+    for variant in variants:
+        tried = Setup((*best.options, *variant), best.slots)
+        found = speed(tried)
+        if found > BETTER * fastest:
+            best, fastest = tried, found
+    if len(work.slots) > 1:
+        at_once = min(16, clients)
+        speeds = {slots: speed(Setup(best.options, slots)) for slots in work.slots}
+        best = Setup(best.options, max(speeds, key=lambda slots: speeds[slots]))
+    return best
 
 
 def _bound(work: Workload, model: Path, clients: int, slots: int) -> dict[str, Any]:

@@ -115,4 +115,5 @@ def _streamed(response: http.client.HTTPResponse, due: float) -> Reply:
                 first = first or time.perf_counter() - due
                 parts.append(said)
         tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
-    return Reply("".join(parts), time.perf_counter() - due, first, tokens)
+    # Who tells no usage sends each token by itself.
+    return Reply("".join(parts), time.perf_counter() - due, first, tokens or len(parts))

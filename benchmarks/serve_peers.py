@@ -44,7 +44,7 @@ VARIANTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("-fa", "off"),
         ("-cram", "0"),
     ),
-    PYTHON: (("kv_unified",),),
+    PYTHON: (),
     OLLAMA: (),
 }
 """Options that a trial adds one by one and keeps where they help; further slots are the benchmark's to try."""
@@ -111,7 +111,7 @@ def _command(
             "model": {
                 "path": str(model), "alias": "model", "n_ctx": slots * context, "n_seq_max": slots, "n_batch": 2048,
                 "n_ubatch": 512, "threads": int(threads), "threads_batch": int(threads), "store_logits": False,
-                "kv_unified": "kv_unified" in options,
+                "kv_unified": True,
             },
         }  # fmt: skip
         file = folder / "config.json"

@@ -24,7 +24,8 @@ class Workload:
 
     context: tokens of one request, prompt and answer. requests: how many by number of clients. least: the goal,
     requests a second over the best peer's, by number of clients. later: the goal of p95 against that peer's. arrivals:
-    it is also sent at random moments.
+    it is also sent at random moments. What a trial tries: the options that begin so and the numbers of slots, beginning
+    from what was best for the work that this one is `like`.
     """
 
     name: str
@@ -35,8 +36,10 @@ class Workload:
     least: dict[int, float]
     schema: dict[str, Any] | None = None
     later: float = 1.0
-    trial: int = 8
     arrivals: bool = False
+    like: str = ""
+    options: tuple[str, ...] = ("-",)
+    slots: tuple[int, ...] = (8,)
     bodies: list[dict[str, Any]] = field(default_factory=list, repr=False)
     warming: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
@@ -55,21 +58,27 @@ def workloads() -> list[Workload]:
     mails = _extraction(recipe, most + 32)
     few = {1: 8, 8: 24, 16: 32}
 
-    def extraction(name: str, title: str, model: str, requests: dict[int, int], least: dict[int, float]) -> Workload:
+    def extraction(
+        name: str, title: str, model: str, requests: dict[int, int], least: dict[int, float], **more: Any
+    ) -> Workload:
         return Workload(
             name, title, model, recipe.serve.context_tokens, requests, least, recipe.output_schema, 0.5,
-            arrivals=requests is EXTRACTION, bodies=mails[32:], warming=mails[:32],
+            bodies=mails[32:], warming=mails[:32], **more,
         )  # fmt: skip
 
     chat, long = _chat(), _long()
     return [
-        extraction("tuned-q8", "E-mails, the demo's tuned model in Q8_0", "tuned-Q8_0", EXTRACTION, TUNED),
-        extraction("tuned-q4", "E-mails, the demo's tuned model in Q4_0", "tuned-Q4_0", few, TUNED),
-        extraction("untuned", "E-mails, the packaged model in Q4_0, not tuned", "base-Q4_0", {1: 4, 8: 16}, UNTUNED),
+        extraction("tuned-q8", "E-mails, the demo's tuned model in Q8_0", "tuned-Q8_0", EXTRACTION, TUNED,
+                   arrivals=True, slots=(8, 16)),
+        extraction("tuned-q4", "E-mails, the demo's tuned model in Q4_0", "tuned-Q4_0", few, TUNED,
+                   like="tuned-q8", options=(), slots=()),
+        extraction("untuned", "E-mails, the packaged model in Q4_0, not tuned", "base-Q4_0", {1: 4, 8: 16}, UNTUNED,
+                   like="tuned-q8", options=("--spec",), slots=()),
         Workload("chat", "Free chat without a schema, the packaged model in Q4_0", "base-Q4_0", 1024, {1: 6, 8: 16},
                  {1: 1.0, 8: 1.0}, bodies=chat[8:], warming=chat[:8]),
         Workload("shared", "Short questions on contexts of 4,000 tokens, eight on each, the packaged model in Q4_0",
-                 "base-Q4_0", 5120, {8: 16}, {8: 5.0}, bodies=long, warming=chat[:8]),
+                 "base-Q4_0", 5120, {8: 16}, {8: 5.0}, bodies=long, warming=chat[:8],
+                 options=("--kv",), slots=(8, 2, 1)),
     ]  # fmt: skip
 
 
