@@ -66,10 +66,11 @@ class Cleaner:
         pairs: Sequence[Pair] = ()
         if self.masker:
             # Masked before it is cut: half an address would not be known as one.
+            label = result.label
             result, pairs = self.masker.row(_cut(result, 2 * bounds.max_characters + 1000))
             length += len(result.text) - min(length, 2 * bounds.max_characters + 1000)
-            faults = validate(self.recipe.output_schema, result.label) if self.recipe.output_schema else []
-            if faults:
+            schema = self.recipe.output_schema if result.label != label else None
+            if faults := validate(schema, result.label) if schema else []:
                 return Outcome(Rejected(result, MASKED_BREAKS_SCHEMA, "; ".join(faults)), pairs)
         short = _cut(result, bounds.max_characters)
         return Outcome(self._judged(short), pairs, len(short.text) < length)
