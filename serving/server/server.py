@@ -8,6 +8,7 @@ are whole or the grace is over. Only then does uvicorn close.
 import asyncio
 import ipaddress
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -35,6 +36,8 @@ log = logging.getLogger("stillroom.server")
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection (Envoy and nginx: 60), so that it is they who close it."""
+MOST_HANDLES = 65_536
+"""Open connections and files; most systems begin with 1,024, which a few idle clients can take all."""
 LAST_SECONDS = 2
 """Of the grace period, kept back to tell the clients of answers that are not whole."""
 
@@ -70,6 +73,14 @@ def bind(host: str, port: int) -> socket.socket:
         raise UserError(f"There is no port {port}; ports go from 0 to 65535.") from error
     bound.set_inheritable(False)
     return bound
+
+
+def allow_handles() -> None:
+    """Let the process have as many open connections as the system allows, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_HANDLES if hard == resource.RLIM_INFINITY else min(hard, MOST_HANDLES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def is_local(bound: socket.socket) -> bool:
@@ -136,6 +147,7 @@ def serve(
         from kserve.model_server import ModelServer, app
         from kserve.protocol.rest.server import RESTServer
     service = model.service
+    allow_handles()
 
     class Rest(RESTServer):
         """KServe's REST server, with our routes and in our shell."""

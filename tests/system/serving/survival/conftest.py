@@ -30,17 +30,19 @@ def tiny_model(tiny_f32: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def serve_tiny(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
-    """Starts `stillroom serve` on a free port; room: tokens that its memory has room for. Whatever still runs at the
-    end is ended."""
+    """Starts `stillroom serve` on a free port. room: tokens that its memory has room for. handles: open files that it
+    may have unless it asks for more. Whatever still runs at the end is ended."""
     started: list[Process] = []
 
-    def start(*options: str, room: int | None = None) -> Process:
+    def start(*options: str, room: int | None = None, handles: int | None = None) -> Process:
         log = tmp_path_factory.mktemp("log") / "log.jsonl"
         program = [STILLROOM]
         if room is not None:
             # Of the memory beside the weights, three fifths are for the cache.
             weights = (tiny_model / "model" / "tiny.gguf").stat().st_size
             program = [sys.executable, "-c", _SMALL.format(bytes=weights + -(-room * CELL_BYTES * 5 // 3))]
+        if handles is not None:
+            program = ["bash", "-c", f'ulimit -Sn {handles}; exec "$@"', "bash", *program]
         folder = tiny_model / "adapters"
         started.append(
             Process([*program, "serve", str(tiny_model), "--port", "0", "--adapter-dir", str(folder), *options], log)

@@ -21,7 +21,7 @@ ENDLESS: dict[str, Any] = {**HELLO, "max_tokens": 200, "stream": True, "logit_bi
 
 @pytest.fixture(scope="module")
 def server(serve_tiny: Callable[..., Process]) -> Process:
-    return serve_tiny("--slots", "4", "--context", "256")
+    return serve_tiny("--slots", "4", "--context", "256", handles=128)
 
 
 @pytest.fixture
@@ -70,3 +70,37 @@ def test_bombs_hold_up_nobody_without_a_schema(server: Process, client: httpx.Cl
         for one in bombs:
             assert one.result().status_code == 400, one.result().text
             assert one.result().json()["error"]["code"] == "unsupported_schema"
+
+
+def test_idle_connections_keep_nobody_out(server: Process, client: httpx.Client) -> None:
+    """More of them than the process could open when it began."""
+    idle = [connected(server) for _ in range(300)]
+    try:
+        assert client.get("/health").status_code == 200
+        assert client.post(COMPLETIONS, json=HELLO).status_code == 200
+    finally:
+        for one in idle:
+            one.close()
+
+
+def test_requests_that_are_sent_together_are_answered_in_turn(server: Process) -> None:
+    with connected(server) as connection:
+        prompts = [f"Number {number}" for number in range(6)]
+        sent = [posted(COMPLETIONS, {**HELLO, "prompt": prompt, "echo": True}) for prompt in prompts]
+        connection.sendall(b"".join(sent) + b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answers = everything(connection).split(b"HTTP/1.1 200 OK")[1:]
+    assert len(answers) == 7 and b'"status":"ok"' in answers[-1]
+    for prompt, answer in zip(prompts, answers, strict=False):
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["choices"][0]["text"].startswith(prompt)
+
+
+def test_a_client_that_reads_a_byte_a_second_holds_up_nobody(server: Process, client: httpx.Client) -> None:
+    with connected(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        connection.sendall(posted(COMPLETIONS, {**ENDLESS, "logprobs": 5}))
+        for _ in range(2):
+            assert len(connection.recv(1)) == 1
+            time.sleep(1)
+        # Its answer is written to the end, and its place is free again.
+        wait(lambda: metric(server, "vllm:num_requests_running") == 0)
+        assert client.post(COMPLETIONS, json=HELLO).status_code == 200
