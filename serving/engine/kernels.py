@@ -12,14 +12,17 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from stillroom.export.gguf_file import GgufFile
 from stillroom.models.cache import cache_folder, whole_path
 
 log = logging.getLogger(__name__)
+FORMATS = ("Q8_0", "Q4_0")
+"""The weights that they multiply; attention is theirs whatever the format."""
 SWITCH = "STILLROOM_KERNELS"
 """Environment variable; `off` leaves everything to llama.cpp."""
 SOURCE = Path(__file__).with_name("native") / "kernels.cpp"
@@ -59,6 +62,12 @@ def kernels() -> Kernels | None:
         if not _known:
             _known.append(_install())
         return _known[0]
+
+
+def mostly(header: GgufFile, formats: Collection[str]) -> bool:
+    """Whether most of a file's weights are in one of these formats."""
+    tensors = header.tensors.values()
+    return 2 * sum(one.bytes for one in tensors if one.type in formats) > sum(one.bytes for one in tensors)
 
 
 def _install() -> Kernels | None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.engine.kernels import kernels
+from serving.engine.kernels import FORMATS, kernels, mostly
 from stillroom import machine
 from stillroom.errors import UserError
-from stillroom.export.gguf import check_gguf, read_metadata
+from stillroom.export.gguf import check_gguf
 from stillroom.export.llama import captured_log
 
 
@@ -45,15 +45,16 @@ class Llama:
         self._kernels = kernels() if fast else None
 
         # The header alone: llama.cpp aborts the process on some broken files, and this finds those without a load.
-        check_gguf(path, load=False)
-        self.metadata = read_metadata(path)
+        header = check_gguf(path, load=False)
+        self.metadata = header.metadata
         # The package prints every line of llama.cpp's log to stderr unless its logger has a level.
         logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
         self._lib = llama_cpp
         with captured_log() as lines:
             llama_cpp.llama_backend_init()
             parameters = llama_cpp.llama_model_default_params()
-            parameters.use_extra_bufts = self._kernels is None  # ours read the weights as they are in the file
+            # Ours read the weights as they lie in the file; other formats llama.cpp lays out in its own way.
+            parameters.use_extra_bufts = self._kernels is None or not mostly(header, FORMATS)
             self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
             if not self.model:
                 raise UserError(f"{path} cannot be loaded by llama.cpp: {_last(lines)}. Export the model again.")

@@ -58,6 +58,7 @@ ggml_tensor * ggml_set_name(ggml_tensor * tensor, const char * name);
 void ggml_barrier(void * threadpool);
 void ggml_threadpool_chunk_set(void * threadpool, int value);
 int ggml_threadpool_chunk_add(void * threadpool, int value);
+bool ggml_backend_buffer_is_host(void * buffer);
 void * ggml_backend_cpu_reg(void);
 void * ggml_backend_reg_get_proc_address(void * registry, const char * name);
 void * ggml_backend_reg_dev_get(void * registry, size_t index);
@@ -146,7 +147,8 @@ const Packed * find(const ggml_tensor * op) {
             return same && found.four == (weights->type == Q4_0) ? &found : nullptr;
         }
     }
-    if (!packing) return nullptr;
+    // In memory of another kind, llama.cpp has laid them out in its own way.
+    if (!packing || !weights->buffer || !ggml_backend_buffer_is_host(weights->buffer)) return nullptr;
     auto made = pack(weights);
     if (!made) return nullptr;
     std::unique_lock<std::shared_mutex> lock(guard);
