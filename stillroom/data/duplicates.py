@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stillroom.data.clean.text import split_words
+from stillroom.data.clean.text import words_of
 
 SHINGLE = 3
 PERMUTATIONS = 128
@@ -58,7 +58,7 @@ def band_keys(texts: Sequence[str], threshold: float) -> Keys:
 
     rows = _rows_of_a_band(threshold)
     bands = PERMUTATIONS // rows
-    shingled = [_shingles(text) for text in texts]
+    shingled = [_runs(text) for text in texts]
     matrix = RMinHash.digest_matrix_from_token_sets(shingled, PERMUTATIONS, 0)
     signatures = np.array(matrix.to_rows(), np.uint64).reshape(len(texts), PERMUTATIONS)
     banded = signatures[:, : bands * rows].reshape(len(texts), bands, rows)
@@ -131,10 +131,15 @@ def _join_run(places: list[int], parents: NDArray[np.int64], alike: Callable[[in
 
 
 def _shingles(text: str) -> set[str]:
-    found = split_words(text)
+    return set(_runs(text))
+
+
+def _runs(text: str) -> list[str]:
+    """Every shingle as often as it comes."""
+    found = words_of(text)
     if len(found) < SHINGLE:
-        return {" ".join(found)} - {""}
-    return set(map(" ".join, zip(found, found[1:], found[2:], strict=False)))
+        return [" ".join(found)] if found else []
+    return list(map(" ".join, zip(found, found[1:], found[2:], strict=False)))
 
 
 def _rows_of_a_band(threshold: float) -> int:

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.data.duplicates import clusters, digest, first_of_each, fold
+from stillroom.data.clean.text import split_words
+from stillroom.data.duplicates import band_keys, clusters, digest, first_of_each, fold
 
 LONG = "The committee meets in the small hall to talk about the budget for the coming season and about new members. "
 CHINESE = "各位同事请注意本周项目例会改到三楼会议室召开请大家准时参加并带上各自的进度报告谢谢配合"
@@ -75,3 +76,16 @@ def test_the_order_does_not_matter(order: list[int]) -> None:
     found = clusters([texts[index] for index in order], 0.8)
     together = {frozenset(order[i] for i in range(8) if found[i] == found[j]) for j in range(8)}
     assert together == {frozenset({0, 1, 2, 3}), frozenset({4, 5}), frozenset({6}), frozenset({7})}
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=60))
+def test_words_of_ascii_are_the_words_of_any_text(text: str) -> None:
+    # A letter beyond ASCII at the end takes the way of all other texts.
+    assert split_words(text) == split_words(f"{text} é")[:-1]
+
+
+@given(st.lists(st.sampled_from(["a b c a b c", "", "x", "Hello, world: hello", "一二三四"]), min_size=1, max_size=4))
+def test_keys_do_not_depend_on_how_often_a_run_of_words_comes(texts: list[str]) -> None:
+    once, twice = band_keys(texts, 0.8), band_keys([f"{text}\n{text}\n{text}" for text in texts], 0.8)
+    again = band_keys([f"{text}\n{text}\n{text}\n{text}" for text in texts], 0.8)
+    assert once.shape == twice.shape and (twice == again).all()
