@@ -64,7 +64,8 @@ def summary(path: Path, recipe: "Recipe") -> list[str]:
         ]
         lines.append(f"  answer   JSON: {', '.join(names)}")
     for source in recipe.data.sources:
-        count = f"{source.sample:,} examples" if source.sample else "all examples"
+        noun = {"distilled": "passages", "documents": "chunks"}.get(source.kind, "examples")
+        count = f"{source.sample:,} {noun}" if source.sample else f"all {noun}"
         place = getattr(source, "path", "")
         lines.append(f"  source   {source.kind}: {count}{f' of {place}' if place else ''}")
     pairs = f"{recipe.dpo.pairs:,} pairs" if recipe.dpo else "none"
