@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.server import keys as keys_module
 from serving.server.keys import API_KEYS, Keys, read_keys
 from stillroom.errors import UserError
 
@@ -41,3 +42,22 @@ def test_an_empty_secret_opens_no_door(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_no_keys_accept_nobody() -> None:
     assert not Keys([]).accept("Bearer x")
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Kubernetes turns a secret: a link to another file. A file that is gone or empty locks nobody in or out."""
+    monkeypatch.setattr(keys_module, "LOOK_SECONDS", -1)
+    file = tmp_path / "keys"
+    for name, key in (("one", "alpha"), ("two", "beta")):
+        (tmp_path / name).write_text(key)
+    file.symlink_to("one")
+    monkeypatch.setenv(API_KEYS, "fixed")
+    keys = read_keys(file, API_KEYS)
+    assert keys.accept("Bearer alpha") and not keys.accept("Bearer beta")
+    file.unlink()
+    file.symlink_to("two")
+    assert keys.accept("Bearer beta") and not keys.accept("Bearer alpha") and keys.accept("Bearer fixed")
+    (tmp_path / "two").write_text("\n")
+    assert keys.accept("Bearer beta")
+    file.unlink()
+    assert keys.accept("Bearer beta") and keys.needed
