@@ -22,7 +22,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        with full_disk_is_the_users(path), partial.open("wb") as stream:
+        with full_disk_is_the_users(path), partial.open("wb", buffering=2**18) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

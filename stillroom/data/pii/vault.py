@@ -30,6 +30,8 @@ create table if not exists pairs (
     digest blob primary key, kind text not null, fake text not null unique, original blob not null
 ) without rowid;
 """
+_TOGETHER = 500
+"""Values that are looked up at once."""
 
 
 class Vault:
@@ -55,14 +57,24 @@ class Vault:
 
     def admit(self, pairs: Iterable[Pair]) -> bool:
         """Remember the pairs; False, and nothing is remembered, where one of them stands against what is known."""
+        by_digest: dict[bytes, Pair] = {}
+        for pair in pairs:
+            if by_digest.setdefault(self._digest(pair.kind, pair.original), pair).fake != pair.fake:
+                return False
+        digests = list(by_digest)
         with self._transaction():
-            for pair in pairs:
-                known = self._known(pair.kind, pair.original)
-                if known == pair.fake:
-                    continue
-                if known is not None or not self._insert(pair):
-                    self._base.execute("rollback")
-                    return False
+            for start in range(0, len(digests), _TOGETHER):
+                some = digests[start : start + _TOGETHER]
+                asked = f"select digest, fake from pairs where digest in ({','.join('?' * len(some))})"
+                for digest, fake in self._base.execute(asked, some).fetchall():
+                    if by_digest.pop(digest).fake != fake:
+                        self._base.execute("rollback")
+                        return False
+            try:
+                self._base.executemany("insert into pairs values (?, ?, ?, ?)", map(self._row, by_digest.values()))
+            except sqlite3.IntegrityError:  # another value has one of these fakes
+                self._base.execute("rollback")
+                return False
         return True
 
     def fake_for(self, kind: str, original: str) -> str:
@@ -106,9 +118,11 @@ class Vault:
         return None if found is None else str(found[0])
 
     def _insert(self, pair: Pair) -> bool:
+        return self._base.execute("insert or ignore into pairs values (?, ?, ?, ?)", self._row(pair)).rowcount == 1
+
+    def _row(self, pair: Pair) -> tuple[bytes, str, str, bytes]:
         sealed = self._sealed(pair.original.encode("utf-8", "surrogatepass"))
-        values = (self._digest(pair.kind, pair.original), pair.kind, pair.fake, sealed)
-        return self._base.execute("insert or ignore into pairs values (?, ?, ?, ?)", values).rowcount == 1
+        return self._digest(pair.kind, pair.original), pair.kind, pair.fake, sealed
 
     def _digest(self, kind: str, original: str) -> bytes:
         return hmac.digest(self.key, f"vault\n{kind}\n{original}".encode("utf-8", "surrogatepass"), hashlib.sha256)[:16]
