@@ -1,6 +1,7 @@
 """Models of other kinds than the packaged one, through the whole server: their vocabularies, templates and caches."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from scripted import Live, live, saying
 from tiny_gguf import bert, llama, mamba
 
 from serving.engine.engine import Engine
+from serving.engine.request import Request, Sampling, Text
 from serving.engine.scheduler import Limits
 from serving.server.backend import EngineBackend
 from stillroom.files import sha256
@@ -171,3 +173,17 @@ def test_a_model_with_a_state_answers_in_company_as_it_does_alone(tmp_path: Path
                 "name": "x", "schema": {**schema, "additionalProperties": False}}},
         )  # fmt: skip
         assert json.loads(held.choices[0].message.content or "")["a"] in ("x", "ä")
+
+
+def test_answers_go_on_between_texts_to_embed(tmp_path: Path) -> None:
+    engine = Engine(llama(tmp_path / "tiny.gguf", None), Limits(slots=2, context_tokens=900), cells=2048)
+    over = threading.Event()
+    ticket = engine.submit(
+        Request(tuple(engine.tokenize_whole("the ship")), 800, sampling=Sampling(logit_bias={2: -100.0, 260: -100.0})),
+        lambda event: None if isinstance(event, Text) else over.set(),
+    )
+    jobs = [engine._scheduler.run_between_steps(lambda: engine._scheduler._counts.steps) for _ in range(6)]
+    steps = [job.result(60) for job in jobs]
+    ticket.cancel()
+    assert over.wait(60) and steps == sorted(set(steps))
+    engine.close()
