@@ -13,8 +13,8 @@ VERSIONS = {"text-dedup": "text-dedup==0.4.0", "datatrove": "datatrove[io,proces
 # was written for the `datasets` of its time.
 _NEEDED = {
     "text-dedup": [
-        "bitarray", "click<9", "click-option-group<0.6", "datasets<3", "fire<0.7", "ftfy", "numpy<2", "psutil",
-        "regex", "rich<14", "scipy", "setuptools", "tqdm", "xxhash", "zstandard",
+        "bitarray", "click<9", "click-option-group<0.6", "datasets<3", "fire<0.7", "ftfy", "numpy<2", "pandas<3",
+        "psutil", "pyarrow<18", "regex", "rich<14", "scipy", "setuptools", "tqdm", "xxhash", "zstandard",
     ],
     "datatrove": ["spacy"],
 }  # fmt: skip
