@@ -25,10 +25,11 @@ def parts(docs: Path, style: Markup) -> list[str]:
     made = [
         "## Serving",
         "`make bench-serve`: each server gets the same GGUF file, threads and requests over HTTP, fresh for every "
-        "line, after as many other requests as it has clients; contenders take turns. llama-server and "
+        "line, after as many other requests as it has slots; contenders take turns. llama-server and "
         "llama-cpp-python's batching server are of the same source archive as the llama.cpp in our engine; a short "
-        "trial picked their options. *Equal* is the share of answers that are to the letter those of llama-server with "
-        "the fewest clients: it differs from itself where two logits all but tie and the batch has another shape. "
+        "trial picked llama-server's options. *Equal* is the share of answers that are to the letter those of llama-server with the "
+        "fewest clients; behind it, how far apart llama.cpp's logits of the two tokens are, at most, where the others "
+        "part: sums in another order, as in a batch of another shape, move those of a quantised model by some tenths. "
         "*Bound* is what the kernels alone would give: the engine's own batches, computed with nothing between them.",
         found["machine"],
         "![Requests a second by contender, work and clients](images/serve.svg)",
@@ -60,6 +61,7 @@ def _table(lines: Sequence[dict[str, Any]], bounds: dict[int, dict[str, Any]]) -
         slower = ours["whole"]["p95"] / whole["p95"]
         against = "" if line is ours else f"{faster:.2f}× the requests, p95 {slower:.2f}×"
         at_random, bound = f"{line['rate']:.1f} a second, at random", ""
+        parted = f", {max(line['leads']):.2f}" if line["leads"] else ""
         soon = f"{first['p95']:.2f} s" if first else ""
         if line is ours and line["clients"] in bounds:
             most = bounds[line["clients"]]
@@ -70,7 +72,7 @@ def _table(lines: Sequence[dict[str, Any]], bounds: dict[int, dict[str, Any]]) -
             f"| {line['clients'] or at_random} | {line['contender']} "
             f"| {line['requests_per_second']:.2f} | {line['tokens_per_second']:.0f} "
             f"| {whole['p50']:.2f} s | {whole['p95']:.2f} s | {whole['p99']:.2f} s "
-            f"| {soon} | {line['valid']:.0%} | {line['equal']:.0%} "
+            f"| {soon} | {line['valid']:.0%} | {line['equal']:.0%}{parted} "
             f"| {line['peak_mib']:.0f} MiB | {against} | {bound} |"
         )
     return "\n".join(rows)

@@ -88,7 +88,7 @@ def line(contender: str, speed: float, **more: Any) -> dict[str, Any]:
         "work": "tuned-q8", "contender": contender, "clients": 8, "rate": 0.0, "requests_per_second": speed,
         "setup": {"options": ["--kv-unified"], "slots": 8}, "tokens_per_second": 50.0, "first": {}, "valid": 1.0,
         "whole": {"p50": 1 / speed, "p95": 2 / speed, "p99": 3 / speed}, "equal": 1.0, "peak_mib": 900.0,
-        "started": 1.2, "errors": [],
+        "started": 1.2, "errors": [], "leads": [],
     } | more  # fmt: skip
 
 
@@ -102,7 +102,8 @@ BOUND = {"work": "tuned-q8", "clients": 8, "requests_per_second": 5.2, "computed
         ({}, ""),
         ({"requests_per_second": 3.0}, "2.00x llama-server (goal 2.5x)"),
         ({"valid": 0.99}, "99% valid"),
-        ({"equal": 0.9}, "90% as llama-server alone (itself 97%)"),
+        ({"equal": 0.9, "leads": [0.2, 1.3]}, "90% of the answers equal, the others part at leads below 1.30"),
+        ({"equal": 0.9, "leads": [0.2, 0.3]}, ""),
         ({"started": 2.0}, "first token 2.0 s after a warm start"),
     ],
 )
