@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stillroom.train import attention
+from stillroom.train.fused_layers import fuse
 from stillroom.train.prefix import MIN_SHARED, find_tree
 
 HEAD_ROWS = 64
@@ -25,6 +26,14 @@ class TokenCount:
 
     computed: int = 0
     plain: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shaping:
+    """What a family does to the output layer's logits: a factor, then a soft cap."""
+
+    scale: float = 1.0
+    softcap: float | None = None
 
 
 class CannotShare(Exception):
@@ -50,27 +59,40 @@ def share_prefixes(model: nn.Module) -> TokenCount:
     if others := kinds - {"full_attention", "sliding_attention"}:
         raise CannotShare(f"it has layers of the kind {', '.join(sorted(others))}")
     plain_forward, count = inner.forward, TokenCount()
-    softcap = getattr(config, "final_logit_softcapping", None)
+    shaping = Shaping(_logit_scale(config), getattr(config, "final_logit_softcapping", None))
 
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
-        labels, mask = kwargs.get("labels"), kwargs.get("attention_mask")
-        right_padded = mask is not None and bool((mask[:, :-1] >= mask[:, 1:]).all())
-        if not fused_lm_head or labels is None or not right_padded or "position_ids" in kwargs:
+        # What else a batch may bring (positions, images, a wish for the router's logits) is the plain forward's affair.
+        given = {name for name, value in kwargs.items() if value is not None and value is not False}
+        mask = kwargs.get("attention_mask")
+        right_padded = mask is not None and mask.dim() == 2 and bool((mask[:, :-1] >= mask[:, 1:]).all())
+        if not fused_lm_head or args or not right_padded or given != {"input_ids", "attention_mask", "labels"}:
             return plain_forward(*args, fused_lm_head=fused_lm_head, **kwargs)
-        states, place = shared_hidden_states(self.base_model, kwargs["input_ids"], kwargs["attention_mask"], count)
-        return _score(self, states, place, labels, softcap)
+        states, place = shared_hidden_states(self.base_model, kwargs["input_ids"], mask, count)
+        return _score(self, states, place, kwargs["labels"], shaping)
 
     before = inner.config._attn_implementation
     inner.set_attn_implementation(attention.register())
+    expected = _scored(inner, plain_forward)
+    unfuse = fuse(inner)
     try:
-        _compare(inner, plain_forward, types.MethodType(forward, inner))
+        _compare(inner, expected, types.MethodType(forward, inner))
     except CannotShare:
+        unfuse()
         inner.set_attn_implementation(before)
         raise
     count.computed = count.plain = 0
     inner.forward = types.MethodType(forward, inner)
     inner.shared_token_count = count
     return count
+
+
+def _logit_scale(config: Any) -> float:
+    """The factor of the logits, by the names that families give it. The trial shows where one is missing here."""
+    for name in ("logit_scale", "output_multiplier", "lm_head_multiplier"):
+        if (factor := getattr(config, name, None)) is not None:
+            return float(factor)
+    return 1 / float(getattr(config, "logits_scaling", None) or 1.0)
 
 
 def shared_hidden_states(
@@ -102,11 +124,10 @@ def shared_hidden_states(
     return states, place
 
 
-@torch.no_grad()
-def _compare(model: Any, plain: Any, shared: Any) -> None:
-    """Let both forwards score made-up rows that share two levels of prefix; raises CannotShare where they differ."""
+def _scored(model: Any, forward: Any) -> Tensor:
+    """The log-probs that a forward gives to made-up rows that share two levels of prefix."""
     draw = torch.Generator().manual_seed(0)
-    length, words = 2 * MIN_SHARED, model.get_input_embeddings().num_embeddings
+    length, words = 2 * MIN_SHARED, model.get_output_embeddings().out_features
     ids = torch.randint(words, (3, 3 * length), generator=draw)
     ids[:, :length] = ids[0, :length]
     ids[1, : 2 * length] = ids[0, : 2 * length]
@@ -117,20 +138,26 @@ def _compare(model: Any, plain: Any, shared: Any) -> None:
     training = model.training
     model.eval()
     try:
-        expected = plain(**batch, fused_lm_head=True).log_probs
-        try:
-            found = shared(**batch, fused_lm_head=True).log_probs
-        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise CannotShare(f"its forward takes no tree: {error}") from error
+        with torch.no_grad():
+            log_probs: Tensor = forward(**batch, fused_lm_head=True).log_probs
     finally:
         model.train(training)
+    return log_probs
+
+
+def _compare(model: Any, expected: Tensor, shared: Any) -> None:
+    """Raise CannotShare where the shared forward fails, or scores the made-up rows otherwise than the plain one."""
+    try:
+        found = _scored(model, shared)
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise CannotShare(f"its forward takes no tree: {error}") from error
     apart, spread = float((found - expected).abs().mean()), float(expected[expected != 0].std())
     # Rounding in bfloat16 stays below a fiftieth of the spread; a token that sees too much or too little is far above.
-    if apart > 0.05 * spread:
+    if not apart <= 0.05 * spread:
         raise CannotShare(f"its log-probs would be {apart:.2g} apart from the plain forward's")
 
 
-def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, softcap: float | None) -> Any:
+def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, shaping: Shaping) -> Any:
     """Per-token facts at the labelled positions, in TRL's own output type; shapes (rows, length - 1)."""
     from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
@@ -141,7 +168,7 @@ def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, softcap: f
     words = head.out_features
     asked, of_row = torch.unique(place[:, :-1][mask] * words + labels[mask], return_inverse=True)
     with maybe_gather_lm_head_ctx(head.weight, head.bias):  # ZeRO-3 keeps it in parts; the backward pass needs it not
-        facts = HeadFacts.apply(states[asked // words], head.weight, head.bias, asked % words, softcap)  # type: ignore[no-untyped-call]
+        facts = HeadFacts.apply(states[asked // words], head.weight, head.bias, asked % words, shaping)  # type: ignore[no-untyped-call]
     empty = torch.zeros(mask.shape, device=mask.device)
     log_probs, entropy, mean_logits, top = (empty.masked_scatter(mask, fact[of_row]) for fact in facts)
     return FusedCausalLMOutput(
@@ -164,7 +191,7 @@ class HeadFacts(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, wanted: Tensor, softcap: float | None
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, wanted: Tensor, shaping: Shaping
     ) -> tuple[Tensor, ...]:
         """hidden: (positions, size). weight: (words, size). wanted: (positions,).
 
@@ -177,8 +204,10 @@ class HeadFacts(torch.autograd.Function):
             rows = slice(begin, begin + HEAD_ROWS)
             words = wanted[rows, None]
             logits = nn.functional.linear(hidden[rows], weight, bias).float()
-            if softcap is not None:
-                logits = torch.tanh_(logits / softcap) * softcap
+            if shaping.scale != 1.0:
+                logits *= shaping.scale
+            if shaping.softcap is not None:
+                logits = torch.tanh_(logits / shaping.softcap) * shaping.softcap
             top, best = logits.max(-1)
             facts[2, rows] = logits.mean(-1)
             facts[3, rows] = (best == wanted[rows]).float()
@@ -190,8 +219,10 @@ class HeadFacts(torch.autograd.Function):
             facts[1, rows] = log_total - torch.linalg.vecdot(weights, logits)
             if slopes is not None:
                 weights.neg_().scatter_add_(-1, words, torch.ones_like(words, dtype=weights.dtype))
-                if softcap is not None:
-                    weights *= 1 - (logits / softcap) ** 2
+                if shaping.softcap is not None:
+                    weights *= 1 - (logits / shaping.softcap) ** 2
+                if shaping.scale != 1.0:
+                    weights *= shaping.scale
                 torch.mm(weights.to(weight.dtype), weight, out=slopes[rows])
         ctx.save_for_backward(slopes)
         log_probs, entropy, mean, top1 = facts.unbind()
