@@ -25,12 +25,13 @@ def parts(docs: Path, style: Markup) -> list[str]:
     made = [
         "## Serving",
         "`make bench-serve`: each server gets the same GGUF file, threads and requests over HTTP, fresh for every "
-        "line, after as many other requests as it has slots; contenders take turns. llama-server and "
-        "llama-cpp-python's batching server are of the same source archive as the llama.cpp in our engine; a short "
-        "trial picked llama-server's options. *Equal* is the share of answers that are to the letter those of "
-        "llama-server with the fewest clients; behind it, how far apart llama.cpp's logits of the two tokens are, at most, where the others "
-        "part: sums in another order, as in a batch of another shape, move those of a quantised model by some tenths. "
-        "*Bound* is what the kernels alone would give: the engine's own batches, computed with nothing between them.",
+        "line, after as many other requests as it has slots; contenders take turns. llama-server and llama-cpp- "
+        "python's batching server are of the same source archive as the llama.cpp in our engine; a short trial "
+        "picked llama-server's options. *Equal* is the share of answers that are to the letter those of llama- "
+        "server with the fewest clients; behind it, how far apart llama.cpp's logits of the two tokens are, at "
+        "most, where the others part: sums in another order, as in a batch of another shape, move those of a "
+        "quantised model by some tenths. *Bound* is what the kernels alone would give: the engine's own batches, "
+        "computed with nothing between them.",
         found["machine"],
         "![Requests a second by contender, work and clients](images/serve.svg)",
     ]
