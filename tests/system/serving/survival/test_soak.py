@@ -25,7 +25,7 @@ REQUESTS = int(os.environ.get("SOAK_REQUESTS", "240"))
 ROUNDS = max(4, min(40, REQUESTS // 250))
 DISTINCT = min(280, max(56, REQUESTS // 12))
 ADMIN = "the-admin-key"
-CONTEXT = 256
+CONTEXT = 320
 ROOM = 400
 """Tokens that the cache has room for: less than the answers under way want, so that some are begun again."""
 MOST_GROWTH = 1.02
@@ -54,7 +54,11 @@ def test_nothing_is_lost_crossed_or_kept(serve_tiny: Callable[..., Process], tin
             wait(lambda: metric(server, "vllm:num_requests_running") + metric(server, "vllm:num_requests_waiting") == 0)
             memory.append(_bytes(server))
             handles.append(psutil.Process(server.process.pid).num_fds())
-            print(f"round {number + 1} of {ROUNDS}: {memory[-1] / 2**20:.1f} MiB, {handles[-1]} handles", flush=True)
+            so_far = f"{soaker.outcome.counts['right']} right answers, {len(soaker.outcome.faults)} faults"
+            print(
+                f"round {number + 1} of {ROUNDS}: {memory[-1] / 2**20:.1f} MiB, {handles[-1]} handles, {so_far}",
+                flush=True,
+            )
     finally:
         judge.close()
     outcome = soaker.outcome
