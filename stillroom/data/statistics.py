@@ -7,7 +7,7 @@ in seconds; the figures say of how many rows they speak.
 import heapq
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +50,7 @@ def write_statistics(folder: Path, recipe: Recipe | None) -> dict[str, Any]:
 def statistics(data: DataSet, recipe: Recipe | None) -> dict[str, Any]:
     """Lengths, variety and map as JSON values."""
     schema = recipe.output_schema if recipe else data.schema
-    total = 0
-
-    def counted() -> Any:
-        nonlocal total
-        for total, (split, row) in enumerate(data.rows(), start=1):
-            yield rank(0, row.id), total, split, row
-
-    drawn = heapq.nsmallest(MOST_ROWS, counted(), key=lambda item: item[:2])
+    total, drawn = _drawn(data)
     rows = [row for _, _, _, row in sorted(drawn, key=lambda item: item[1])]
     nearest = [row for _, _, _, row in drawn[:MOST_ON_MAP]]
     read = [row for _, _, _, row in drawn[:MOST_READ]]
@@ -72,6 +65,27 @@ def statistics(data: DataSet, recipe: Recipe | None) -> dict[str, Any]:
         "personal": _personal(read),
         "map": _map([row.text for row in nearest], [class_of(row, schema) for row in nearest], nearest, recipe),
     }
+
+
+def in_tokens(found: dict[str, Any], data: DataSet, recipe: Recipe | None) -> dict[str, Any]:
+    """The statistics with lengths in tokens, where they were taken before the model's tokenizer was on this machine."""
+    if recipe is None or found["lengths"]["unit"] == "tokens" or token_counter(recipe.base_model)[1] != "tokens":
+        return found
+    _, drawn = _drawn(data)
+    return {**found, "lengths": _lengths([row.text for _, _, _, row in drawn], recipe)}
+
+
+def _drawn(data: DataSet) -> tuple[int, list[tuple[bytes, int, str, Row]]]:
+    """The number of rows, and those that are looked at, each with its rank, its place and its split."""
+    total = 0
+
+    def counted() -> Iterator[tuple[bytes, int, str, Row]]:
+        nonlocal total
+        for total, (split, row) in enumerate(data.rows(), start=1):
+            yield rank(0, row.id), total, split, row
+
+    drawn = heapq.nsmallest(MOST_ROWS, counted(), key=lambda item: item[:2])
+    return total, drawn
 
 
 def shared_map(a: DataSet, b: DataSet) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stillroom.data.statistics import STATISTICS, statistics
+from stillroom.data.statistics import STATISTICS, in_tokens, statistics
 from stillroom.data.versions import REPORT, DataSet, changed_files, open_data
 from stillroom.files import read_json, write_text
 from stillroom.recipe.model import Recipe
@@ -70,8 +70,9 @@ def _name(path: Path, opened: DataSet) -> str:
 
 def _statistics(path: Path, opened: DataSet, recipe: Recipe | None) -> Json:
     kept = opened.folder / STATISTICS
-    found: Json = read_json(kept) if kept.is_file() and not path.is_file() else statistics(opened, recipe)
-    return found
+    if path.is_file() or not kept.is_file():
+        return statistics(opened, recipe)
+    return in_tokens(read_json(kept), opened, recipe)
 
 
 def _report(opened: DataSet, folder: Path | None) -> Json:

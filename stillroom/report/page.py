@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stillroom.data.statistics import in_tokens
+from stillroom.data.versions import open_data
 from stillroom.files import write_text
 from stillroom.recipe.model import Recipe
 from stillroom.report import data_sections, scores, sections, words
-from stillroom.report.run import read_run
+from stillroom.report.run import Json, Run, read_run
 from stillroom.review.agreement import in_words
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def render(recipe: Recipe, steps: Mapping[str, Path]) -> str:
         script_hash=script_hash,
         verdict=sections.verdict(recipe, run),
         data=data_sections.data(run.data),
-        figures=data_sections.figures(run.statistics, steps["data"]),
+        figures=data_sections.figures(_statistics(run, steps["data"], recipe), steps["data"]),
         training=sections.training(run),
         ladder=sections.ladder(recipe, run, noun),
         fields=sections.fields(run, noun),
@@ -51,6 +53,11 @@ def render(recipe: Recipe, steps: Mapping[str, Path]) -> str:
         recipe=sections.recipe_text(recipe),
     )
     return words.printable(page)
+
+
+def _statistics(run: Run, folder: Path, recipe: Recipe) -> Json | None:
+    """The data's statistics; the data step may have come before the model, whose tokens are counted now."""
+    return run.statistics and in_tokens(run.statistics, open_data(folder), recipe)
 
 
 def environment() -> "jinja2.Environment":

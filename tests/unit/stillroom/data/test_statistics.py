@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.data.rows import Row, write_rows
-from stillroom.data.statistics import statistics, token_counter
+from stillroom.data.statistics import in_tokens, statistics, token_counter
 from stillroom.data.versions import DataSet, open_data
+from stillroom.recipe.model import Recipe
 
 SCHEMA = {"type": "object", "properties": {"kind": {"enum": ["a", "b"]}}, "required": ["kind"]}
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -33,6 +34,27 @@ def test_lengths_in_words_where_no_model_is_named(tmp_path: Path) -> None:
 def test_a_model_that_is_not_here_is_no_error() -> None:
     count, unit = token_counter("nobody/has-this-model")
     assert unit == "words" and count(["three words here"]) == [3]
+
+
+def test_words_give_way_to_tokens_once_the_tokenizer_is_here(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+
+    (tmp_path / "model").mkdir()
+    sources = [{"kind": "csv", "path": "a.csv"}]
+    recipe = Recipe.model_validate(
+        {"name": "a", "instruction": "b", "base_model": str(tmp_path / "model"), "data": {"sources": sources}}
+    )
+    opened = data(tmp_path / "data", ["one two three"] * 10)
+    found = statistics(opened, recipe)
+    assert found["lengths"]["unit"] == "words" and in_tokens(found, opened, recipe) == found
+    tokenizer = Tokenizer(WordLevel({"?": 0}, "?"))
+    tokenizer.pre_tokenizer = Split("", "isolated")  # each letter is a token
+    tokenizer.save(str(tmp_path / "model/tokenizer.json"))
+    lengths = in_tokens(found, opened, recipe)["lengths"]
+    assert (lengths["unit"], lengths["median"]) == ("tokens", 13) and lengths["limits"]["training"] > 0
+    assert in_tokens(found, opened, None) == found
 
 
 def test_copies_have_no_variety(tmp_path: Path) -> None:
