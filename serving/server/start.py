@@ -59,9 +59,9 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
 
     disable_created_metrics()  # a second series for each, which nobody queries
     from serving.server.keys import ADMIN_KEYS, API_KEYS, read_keys
+    from serving.server.listening import bind, is_local
     from serving.server.logs import configure
     from serving.server.package import open_package
-    from serving.server.server import bind, is_local, serve
     from serving.server.tracing import tracer_to
 
     keys = read_keys(settings.api_key_file, API_KEYS), read_keys(settings.admin_key_file, ADMIN_KEYS)
@@ -80,6 +80,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
         from serving.server.extraction import Extractor
         from serving.server.guard import Hosts, Limits
         from serving.server.kserve_model import KServeModel
+        from serving.server.server import serve
 
         service = loading.result()
     try:

@@ -24,9 +24,10 @@ from serving.server.guard import Guard, Hosts, Limits
 from serving.server.keys import Keys
 from serving.server.kserve_model import KServeModel
 from serving.server.lifecycle import Lifecycle
+from serving.server.listening import bind
 from serving.server.metrics import Gauges, Metrics
 from serving.server.package import Package
-from serving.server.server import DrainingServer, bind
+from serving.server.server import DrainingServer
 from serving.server.service import Service
 from serving.server.tracing import Tracer
 from stillroom.errors import UserError

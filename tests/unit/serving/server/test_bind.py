@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("kserve", reason="the extra `serve` is not installed")
 
-from serving.server.server import bind
+from serving.server.listening import bind
 from stillroom.errors import UserError
 
 

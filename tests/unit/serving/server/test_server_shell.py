@@ -19,8 +19,8 @@ from scripted import Live, hanging, live, saying, until
 from serving.engine.request import EngineStopped, Failed, Finished, Text, Usage
 from serving.server import connection
 from serving.server.guard import Hosts, Limits
+from serving.server.listening import bind, is_local
 from serving.server.logs import JsonFormatter
-from serving.server.server import bind, is_local
 
 CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
