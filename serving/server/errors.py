@@ -154,12 +154,9 @@ _INSTEAD = {
 
 
 def _is_member(step: Any) -> bool:
-    return (isinstance(step, str) and not step.isidentifier()) or step in (
-        "str",
-        "int",
-        "list",
-        "dict",
-        "constrained-str",
+    # A model's class, such as InferenceRequest, or what pydantic calls a plain type.
+    return isinstance(step, str) and (
+        not step.isidentifier() or step[:1].isupper() or step in ("str", "int", "list", "dict")
     )
 
 

@@ -133,9 +133,16 @@ def _known(service: Service, model: str) -> None:
 
 def _decoded(plane: DataPlane, body: Any, headers: dict[str, str], model: str) -> InferRequest:
     """The v2 request. Raises ApiError for a body whose parts do not fit together."""
+    if isinstance(body, bytes) and BINARY not in headers:
+        raise bad_request(
+            "Send JSON as application/json, or binary tensors with the header Inference-Header-Content-Length.",
+            code="bad_json",
+        )
     try:
         request: InferRequest = plane.decode_inference_request(body, headers, model)
     except (InvalidInput, KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
-        raise bad_request(f"This is no v2 inference request: {error}.", code="invalid_value") from error
+        raise bad_request(
+            f"This is no v2 inference request: {str(error).rstrip('.')}.", code="invalid_value"
+        ) from error
     request.id = request.id or request_id.get() or uuid.uuid4().hex
     return request

@@ -201,6 +201,8 @@ def test_kserves_own_client(server: Live) -> None:
     "change",
     [
         {"inputs": []},
+        {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES"}]},
+        {"inputs": [{"name": "text", "shape": [-1], "datatype": "BYTES", "data": ["a"]}]},
         {"inputs": [{"name": "text", "shape": [1], "datatype": "INT32", "data": [1]}]},
         {"inputs": [{"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a"]}]},
         {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [1]}]},
@@ -212,7 +214,14 @@ def test_kserves_own_client(server: Live) -> None:
 def test_v2_bodies_that_do_not_fit(server: Live, change: dict[str, Any]) -> None:
     answer = server.post(INFER, {**tensor(["Number 1"]), **change})
     assert answer.status_code == 400
-    responses.ErrorBody.model_validate(answer.json())
+    error = responses.ErrorBody.model_validate(answer.json()).error
+    assert "InferenceRequest" not in error.message + str(error.param)
+
+
+def test_a_v2_body_without_its_type(server: Live) -> None:
+    """As curl sends it where nobody says that it is JSON."""
+    answer = server.client.post(INFER, content=json.dumps(tensor(["Number 1"])))
+    assert answer.status_code == 400 and "as application/json" in answer.json()["error"]["message"]
 
 
 def test_v2_binary_bodies_that_do_not_fit(server: Live) -> None:
