@@ -27,7 +27,7 @@ def python_of(peer: str, folder: Path) -> Path:
         venv.create(folder / peer, with_pip=True)
         alone = ["--no-deps"] if peer == "text-dedup" else []
         for wanted in (["-q", *alone, VERSIONS[peer]], ["-q", *_NEEDED[peer]]):
-            command = [python, "-m", "pip", "install", "--disable-pip-version-check", *wanted]
+            command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *wanted]
             subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         (folder / peer / "ready").touch()
     return python

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar, overload
+from typing import Generic, Self, TypeVar, overload
 
 from stillroom.data.rows import Row
 from stillroom.files import full_disk_is_the_users
@@ -60,7 +60,7 @@ class Spool(Sequence[T], Generic[T]):
         """Remove the file."""
         self._file.close()
 
-    def __enter__(self) -> "Spool[T]":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

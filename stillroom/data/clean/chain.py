@@ -1,6 +1,6 @@
 """From the readers of a recipe to clean rows on disk: read here, cleaned on all cores, in constant memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from stillroom.data.clean.boilerplate import LineCounts, line_keys
@@ -28,7 +28,7 @@ class Chunk:
     """Rows of one reader that are worked on together."""
 
     reader: str
-    items: list[Row | Rejected]
+    items: Sequence[Row | Rejected]
 
 
 @dataclass(frozen=True, slots=True)
