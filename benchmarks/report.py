@@ -33,8 +33,9 @@ def main() -> None:
         "Stillroom's training against stock TRL and torchtune's LoRA recipe, on the same rows in the same order: "
         "SmolLM2-135M, LoRA of rank 16 on all linear layers, batches of 16 e-mails (DPO: 8 pairs) behind a prefix of "
         "as many tokens as the first column says. Each contender trains in a process of its own, in turn, Stillroom "
-        "first and again last, with nothing else running; its first step is not counted. `unpadded` is TRL's "
-        "`padding_free`, `packed` its packing. Contenders that are never the quickest run at some lengths alone. "
+        "first and again last, with nothing else running; its first step is not counted. Where 16 rows do not "
+        "fit into memory, peers take a batch in parts whose gradients add up. `unpadded` is TRL's `padding_free`, "
+        "`packed` its packing. Contenders that are never the quickest run at some lengths alone. "
         "`make bench-train` makes these tables; this page is written by `python -m benchmarks.report`.",
     ]
     for name, (title, unit) in TITLES.items():

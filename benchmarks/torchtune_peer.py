@@ -27,13 +27,18 @@ def python() -> Path:
     return found
 
 
-def train(base: Path, rows: list[dict[str, Any]], batch: int, steps: int, dtype: str, out: Path) -> dict[str, Any]:
-    """Train on the rows in their order by torchtune's recipe; returns what the contest wants. Raises Absent."""
+def train(
+    base: Path, rows: list[dict[str, Any]], batch: int, at_once: int, steps: int, dtype: str, out: Path
+) -> dict[str, Any]:
+    """Train on the rows in their order by torchtune's recipe; returns what the contest wants. Raises Absent.
+
+    at_once: rows of a batch that run through the model together; the gradients of its parts add up.
+    """
     from stillroom.machine import cpu_threads
 
     interpreter, job = python(), out / "job.json"
-    facts = {"base": str(base), "rows": rows, "batch": batch, "steps": steps, "dtype": dtype, "out": str(out)}
-    settings = {"rate": 1e-4, "rank": TARGETS["r"], "alpha": TARGETS["lora_alpha"], "compile": False}
+    facts = {"base": str(base), "rows": rows, "batch": batch, "rows_at_once": at_once, "steps": steps, "out": str(out)}
+    settings = {"dtype": dtype, "rate": 1e-4, "rank": TARGETS["r"], "alpha": TARGETS["lora_alpha"], "compile": False}
     job.write_text(json.dumps({**facts, **settings, "threads": cpu_threads()}))
     script = Path(__file__).with_name("torchtune_recipe.py")
     done = subprocess.run([interpreter, script, job], capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contest
-from benchmarks.contender import TARGETS, Timed, arguments, load, result, within_memory
+from benchmarks.contender import TARGETS, Timed, arguments, load, result, rows_at_once, within_memory
 from benchmarks.mails import mails
 
 GOALS = {0: 4.0, 100: 4.0, 300: 4.0, 800: 4.0}
@@ -51,10 +51,11 @@ def train(contender: str, shared: int, steps: int, out: Path) -> dict[str, Any]:
             return super()._precompute_ref_logps(*args, **kwargs)
 
     set_seed(0)
+    at_once = max(1, rows_at_once(contender, shared, 2 * BATCH) // 2)  # a pair is two rows
     with within_memory():
         trainer = Trainer(
             model=model,
-            args=DPOConfig(**arguments(BATCH, steps, bf16, out), precompute_ref_log_probs=True),
+            args=DPOConfig(**arguments(BATCH, at_once, steps, bf16, out), precompute_ref_log_probs=True),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             peft_config=LoraConfig(**TARGETS),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contest, torchtune_peer
-from benchmarks.contender import TARGETS, Timed, arguments, load, result, within_memory
+from benchmarks.contender import TARGETS, Timed, arguments, load, result, rows_at_once, within_memory
 from benchmarks.mails import mails
 
 GOALS = {0: 2.0, 100: 1.0, 300: 5.0, 800: 1.0}
@@ -52,8 +52,11 @@ def train(contender: str, shared: int, steps: int, out: Path) -> dict[str, Any]:
     # Batches of like length, in the order that all contenders take.
     rows = [made[number] for number in LengthBuckets([len(row["input_ids"]) for row in made], BATCH, 0)]
     tokens = sum(len(row["input_ids"]) for row in rows) // (steps + 1)
+    at_once = rows_at_once(contender, shared, BATCH)
     if contender.startswith("torchtune"):
-        return torchtune_peer.train(resolve_base_model("smollm2-135m-instruct"), rows, BATCH, steps, "bf16", out)
+        with within_memory():
+            base = resolve_base_model("smollm2-135m-instruct")
+            return torchtune_peer.train(base, rows, BATCH, at_once, steps, "bf16", out)
     model, bf16 = load(contender)
 
     class Trainer(Timed, SFTTrainer):
@@ -62,10 +65,8 @@ def train(contender: str, shared: int, steps: int, out: Path) -> dict[str, Any]:
 
     set_seed(0)
     packed = "packed" in contender
-    options = arguments(BATCH, steps, bf16, out)
-    if packed:
-        # TRL flattens all blocks of a batch into one sequence, whose attention is quadratic here: one at a time.
-        options |= {"per_device_train_batch_size": 1, "gradient_accumulation_steps": BATCH // BLOCK}
+    # TRL flattens all blocks of a batch into one sequence, whose attention is quadratic here: one block at a time.
+    options = arguments(BATCH // BLOCK, 1, steps, bf16, out) if packed else arguments(BATCH, at_once, steps, bf16, out)
     with within_memory():
         trainer = Trainer(
             model=model,
