@@ -13,7 +13,7 @@ from serving.engine.constraint import Constraint
 from serving.engine.decoder import Decoder
 from serving.engine.embeddings import Embedder
 from serving.engine.llama import Llama
-from serving.engine.memory import cells_that_fit
+from serving.engine.memory import cells_that_fit, weight_bytes
 from serving.engine.prefix_file import load_prefix, prefix_key, save_prefix
 from serving.engine.request import EMBEDDINGS_ONLY, Event, InvalidRequest, Request
 from serving.engine.scheduler import Limits, Scheduler, Stats, Ticket
@@ -34,7 +34,7 @@ class Engine:
     def __init__(self, gguf: Path, limits: Limits, cells: int | None = None, sha256: str | None = None) -> None:
         self._gguf, self.sha256 = gguf, _checked(gguf, sha256)
         """The model file's, as hex digits."""
-        cells = cells or cells_that_fit(read_metadata(gguf), limits.slots, limits.context_tokens, gguf.stat().st_size)
+        cells = cells or cells_that_fit(read_metadata(gguf), limits.slots, limits.context_tokens, weight_bytes(gguf))
         sequences = 2 * limits.slots + 1  # as many finished ones as live ones, and the pinned prefix
         checker = Checker()
         try:

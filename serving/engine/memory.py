@@ -1,12 +1,14 @@
 """How many tokens the KV cache may hold on this machine."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from stillroom import machine
 from stillroom.errors import UserError
 
 _SHARE = 0.6  # of the memory that is free once the weights are in; the rest is for logits, grammars and Python
+_FIRST = "-00001-of-"
 _KEPT = 4096  # cells beyond what the slots need, for finished sequences that may be continued
 
 
@@ -25,10 +27,17 @@ def cell_bytes(metadata: Mapping[str, Any]) -> int:
     return each
 
 
+def weight_bytes(gguf: Path) -> int:
+    """Bytes of a model file, and of its further parts where it is the first of several."""
+    if _FIRST not in gguf.name:
+        return gguf.stat().st_size
+    return sum(part.stat().st_size for part in gguf.parent.glob(gguf.name.replace(_FIRST, "-?????-of-")))
+
+
 def cells_that_fit(metadata: Mapping[str, Any], slots: int, context_tokens: int, weights: int) -> int:
     """Cells for so many answers of full length, or as many as the memory has room for.
 
-    weights: bytes of the model file, which is read into memory too. Raises UserError where not even one request fits.
+    weights: bytes of the model, which is read into memory too. Raises UserError where not even one request fits.
     """
     wanted, each = slots * context_tokens + _KEPT, cell_bytes(metadata)
     if not each:
