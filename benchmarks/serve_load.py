@@ -88,8 +88,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 def _ask(connection: http.client.HTTPConnection, body: dict[str, Any], due: float) -> Reply:
     try:
-        connection.request("POST", PATH, json.dumps(body), {"Content-Type": "application/json"})
-        response = connection.getresponse()
+        response = _send(connection, body)
         if response.status != 200:
             return Reply("", time.perf_counter() - due, None, 0, response.read().decode(errors="replace")[:300])
         if body.get("stream"):
@@ -100,6 +99,18 @@ def _ask(connection: http.client.HTTPConnection, body: dict[str, Any], due: floa
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         connection.close()
         return Reply("", time.perf_counter() - due, None, 0, f"{type(error).__name__}: {error}")
+
+
+def _send(connection: http.client.HTTPConnection, body: dict[str, Any]) -> http.client.HTTPResponse:
+    for attempt in range(2):
+        try:
+            connection.request("POST", PATH, json.dumps(body), {"Content-Type": "application/json"})
+            return connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            connection.close()  # a server may close a connection between two requests; a second time it is a fault
+            if attempt:
+                raise
+    raise AssertionError
 
 
 def _streamed(response: http.client.HTTPResponse, due: float) -> Reply:
