@@ -8,7 +8,7 @@ from stillroom.data.clean.executor import Executor
 from stillroom.data.clean.kept import CleanRows, Kept, kept
 from stillroom.data.clean.repair import repair
 from stillroom.data.cleaning import UNWRITABLE, Cleaner
-from stillroom.data.duplicates import Keys, band_keys
+from stillroom.data.duplicates import band_keys
 from stillroom.data.pii.mask import Masker, Pair
 from stillroom.data.pii.vault import Vault
 from stillroom.data.reading import Reader, Rejected, unwritable
@@ -33,13 +33,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What became of a chunk, in its order; `keys` has a line for every row that was kept."""
+    """What became of each row of a chunk, and which personal data was masked in it."""
 
-    kept: Kept
-    keys: Keys
-    rejected: list[Rejected]
-    cut: int
-    pairs: list[Pair]
+    items: list[Kept | Rejected]
+    pairs: list[Sequence[Pair]]
     personal_ids: int
 
 
@@ -67,15 +64,16 @@ def _clean(
     work: "_Work", chunks: Iterable[Chunk], tally: Tally, into: CleanRows, executor: Executor, vault: Vault | None
 ) -> None:
     for chunk, cleaned in executor(work, chunks):
-        if vault and not vault.admit(cleaned.pairs):
-            # Rare: two values drew one fake. The vault, which knows all of them, decides.
-            cleaned = work.with_fakes_of(vault)(chunk)
-        tally.masked.update(pair.kind for pair in cleaned.pairs)
+        if vault:
+            work.settle(chunk, cleaned, vault)
+        tally.masked.update(pair.kind for pairs in cleaned.pairs for pair in pairs)
         tally.personal_ids += cleaned.personal_ids
-        tally.cut[chunk.reader] += cleaned.cut
-        for item in cleaned.rejected:
-            tally.reject(item)
-        into.add(cleaned.kept, cleaned.keys)
+        rows = [item for item in cleaned.items if isinstance(item, Kept)]
+        tally.cut[chunk.reader] += sum(row.cut for row in rows)
+        for item in cleaned.items:
+            if isinstance(item, Rejected):
+                tally.reject(item)
+        into.add(rows)
 
 
 class _Work:
@@ -85,30 +83,39 @@ class _Work:
         self.cleaner = cleaner
 
     def __call__(self, chunk: Chunk) -> Cleaned:
-        rows: list[Row] = []
-        rejected: list[Rejected] = []
-        pairs: list[Pair] = []
-        cut = 0
-        for outcome in self.cleaner(chunk.items):
-            result = outcome.item
-            pairs += outcome.pairs
-            if isinstance(result, Row) and (fault := unwritable(result.meta)):
-                result = Rejected(result, UNWRITABLE, f"the meta: {fault}")
-            if isinstance(result, Rejected):
-                rejected.append(result)
-            else:
-                rows.append(result)
-                cut += outcome.cut
         recipe, masker = self.cleaner.recipe, self.cleaner.masker
-        keys = band_keys([row.text for row in rows], recipe.data.cleaning.near_duplicate_threshold)
+        outcomes = self.cleaner(chunk.items)
+        results = [_writable(outcome.item) for outcome in outcomes]
+        rows = [item for item in results if isinstance(item, Row)]
+        keys = iter(band_keys([row.text for row in rows], recipe.data.cleaning.near_duplicate_threshold))
+        items = [
+            kept(item, next(keys), outcome.cut, recipe) if isinstance(item, Row) else item
+            for item, outcome in zip(results, outcomes, strict=True)
+        ]
         personal = sum(masker.finds(row.id) for row in rows) if masker else 0
-        return Cleaned(kept(rows, recipe), keys, rejected, cut, pairs, personal)
+        return Cleaned(items, [outcome.pairs for outcome in outcomes], personal)
+
+    def settle(self, chunk: Chunk, cleaned: Cleaned, vault: Vault) -> None:
+        """Let the vault know who was masked, and clean those rows anew, in place, of which a value drew the fake of
+        another: the vault, which knows all of them, then decides."""
+        refused = vault.admit(pair for pairs in cleaned.pairs for pair in pairs)
+        places = [place for place, pairs in enumerate(cleaned.pairs) if not refused.isdisjoint(pairs)]
+        if places:
+            again = self.with_fakes_of(vault)(Chunk(chunk.reader, [chunk.items[place] for place in places]))
+            for place, item, pairs in zip(places, again.items, again.pairs, strict=True):
+                cleaned.items[place], cleaned.pairs[place] = item, pairs
 
     def with_fakes_of(self, vault: Vault) -> "_Work":
         """The same work in this process, with the vault choosing every fake."""
         cleaner, wanted = self.cleaner, self.cleaner.recipe.data.cleaning.pii
         assert wanted is not None
         return _Work(Cleaner(cleaner.recipe, cleaner.boilerplate, Masker(wanted, vault.key, vault.fake_for)))
+
+
+def _writable(item: Row | Rejected) -> Row | Rejected:
+    if isinstance(item, Row) and (fault := unwritable(item.meta)):
+        return Rejected(item, UNWRITABLE, f"the meta: {fault}")
+    return item
 
 
 class _FirstPass:

@@ -4,9 +4,8 @@ import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,34 +20,33 @@ from stillroom.files import full_disk_is_the_users
 from stillroom.recipe.model import Recipe
 
 
-@dataclass(slots=True)
-class Kept:
-    """Some clean rows, in a form that costs little to hand from one process to another."""
+class Kept(NamedTuple):
+    """A clean row, in a form that costs little to hand from one process to another."""
 
-    lines: bytes = b""
-    lengths: list[int] = field(default_factory=list)
-    ids: bytes = b""
-    texts: bytes = b""
-    ranks: bytes = b""
-    kinds: list[Kind] = field(default_factory=list)
-    made_of_others: bool = False
-    """Whether an id says that its row was made from another one."""
+    line: bytes
+    id: bytes
+    text: bytes
+    rank: bytes
+    keys: bytes
+    """What near duplicates are found by: a line of `band_keys`."""
+    kind: Kind
+    cut: bool
+    """Whether its text was cut."""
+    made_of_another: bool
+    """Whether its id says that it was made from another row."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, tuple(getattr(self, name) for name in self.__slots__)
 
-
-def kept(rows: Sequence[Row], recipe: Recipe) -> Kept:
-    """The rows as they are kept. Raises ValueError or TypeError where JSON cannot hold one."""
-    lines = [row.line().encode() + b"\n" for row in rows]
+def kept(row: Row, keys: Keys, cut: bool, recipe: Recipe) -> Kept:
+    """The row as it is kept. Raises ValueError or TypeError where JSON cannot hold it."""
     return Kept(
-        b"".join(lines),
-        [len(line) for line in lines],
-        b"".join(digest(row.id) for row in rows),
-        b"".join(digest(fold(row.text)) for row in rows),
-        b"".join(rank(row.text, recipe.data.seed) for row in rows),
-        [kind_of(row, recipe.output_schema) for row in rows],
-        any(MARK in row.id for row in rows),
+        row.line().encode() + b"\n",
+        digest(row.id),
+        digest(fold(row.text)),
+        rank(row.text, recipe.data.seed),
+        keys.tobytes(),
+        kind_of(row, recipe.output_schema),
+        cut,
+        MARK in row.id,
     )
 
 
@@ -66,22 +64,24 @@ class CleanRows:
         self._keys = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 -- closed with the rows
         self._bands = 0
 
-    def add(self, kept: Kept, keys: Keys) -> None:
-        """Add some rows, and a line of keys for each."""
-        self.rows.extend(kept.lines, kept.lengths)
-        self.ids += kept.ids
-        self.texts += kept.texts
-        self.ranks += kept.ranks
-        self.made_of_others |= kept.made_of_others
-        for kind in kept.kinds:
-            if kind not in self._number_of:
-                self._number_of[kind] = len(self.kinds)
-                self.kinds.append(kind)
-            self._kind_of.append(self._number_of[kind])
+    def add(self, rows: Sequence[Kept]) -> None:
+        """Add some rows."""
+        if not rows:
+            return
+        self.rows.extend(b"".join(row.line for row in rows), [len(row.line) for row in rows])
+        self.ids += b"".join(row.id for row in rows)
+        self.texts += b"".join(row.text for row in rows)
+        self.ranks += b"".join(row.rank for row in rows)
+        self.made_of_others |= any(row.made_of_another for row in rows)
+        for row in rows:
+            if row.kind not in self._number_of:
+                self._number_of[row.kind] = len(self.kinds)
+                self.kinds.append(row.kind)
+            self._kind_of.append(self._number_of[row.kind])
         with full_disk_is_the_users(self._folder):
-            self._keys.write(keys.tobytes())
+            self._keys.write(b"".join(row.keys for row in rows))
             self._keys.flush()
-        self._bands = keys.shape[1]
+        self._bands = len(rows[0].keys) // np.dtype(np.uint64).itemsize
 
     def keys(self) -> Keys:
         """The keys of near duplicates, mapped from their file; shape (rows, bands)."""

@@ -55,27 +55,22 @@ class Vault:
             raise
         self.key = self._read(self._about("key"))
 
-    def admit(self, pairs: Iterable[Pair]) -> bool:
-        """Remember the pairs; False, and nothing is remembered, where one of them stands against what is known."""
-        by_digest: dict[bytes, Pair] = {}
-        for pair in pairs:
-            if by_digest.setdefault(self._digest(pair.kind, pair.original), pair).fake != pair.fake:
-                return False
-        digests = list(by_digest)
+    def admit(self, pairs: Iterable[Pair]) -> set[Pair]:
+        """Remember the pairs but for those that stand against what is known; these are returned."""
+        by_digest = {self._digest(pair.kind, pair.original): pair for pair in set(pairs)}
+        digests, refused = list(by_digest), set()
         with self._transaction():
             for start in range(0, len(digests), _TOGETHER):
                 some = digests[start : start + _TOGETHER]
                 asked = f"select digest, fake from pairs where digest in ({','.join('?' * len(some))})"
                 for digest, fake in self._base.execute(asked, some).fetchall():
-                    if by_digest.pop(digest).fake != fake:
-                        self._base.execute("rollback")
-                        return False
-            try:
-                self._base.executemany("insert into pairs values (?, ?, ?, ?)", map(self._row, by_digest.values()))
-            except sqlite3.IntegrityError:  # another value has one of these fakes
-                self._base.execute("rollback")
-                return False
-        return True
+                    pair = by_digest.pop(digest)
+                    if pair.fake != fake:
+                        refused.add(pair)
+            for pair in by_digest.values():
+                if not self._insert(pair):  # another value has its fake
+                    refused.add(pair)
+        return refused
 
     def fake_for(self, kind: str, original: str) -> str:
         """The fake that stands for a value, now and ever after; no other value has it."""
