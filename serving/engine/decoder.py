@@ -76,7 +76,10 @@ class Decoder:
                     return False
         was_dormant = source >= 0 and self.tree.is_dormant(source)
         if not self._make_room(len(history) - length + _HEADROOM, keep=source):
-            return False
+            if self.live or not was_dormant:
+                return False
+            self._drop(source)  # alone, and nobody will make room: what it shares a little with stands in its way
+            return self.admit(answer)
         if not self._free and not self._evict(keep=source):
             return False
         sequence = self._free.pop()

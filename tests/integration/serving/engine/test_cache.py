@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from asking import submit
 from tiny_llama import lora
 
 from serving.engine.engine import Engine
@@ -61,6 +62,15 @@ def test_when_the_cache_is_full_requests_wait_and_all_are_answered(tiny_f32: Pat
         assert len(tokens) == events[n][-1].usage.completion
         different += tokens != ask(prompt, 60).wait().tokens
     assert different <= len(prompts) // 2  # near ties of a random model over 60 tokens
+
+
+def test_what_is_shared_a_little_does_not_stand_in_the_way(tiny_f32: Path) -> None:
+    """Two long prompts that begin alike and do not fit together, one after the other."""
+    full = small(tiny_f32, slots=2, context=400, cells=512)
+    for first in (1000, 2000, 3000):
+        asked = submit(full, (*range(100, 106), *range(first, first + 300)), 20).wait()
+        assert isinstance(asked.end, Finished), asked.end
+    full.close()
 
 
 def test_a_prefix_is_saved_and_found_again(tiny_f32: Path, tmp_path: Path, caplog: Any) -> None:
