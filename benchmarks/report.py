@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from benchmarks.contest import OURS
 from benchmarks.data_page import data
+from benchmarks.formats import page as formats
 from benchmarks.serve_report import parts as serving
 from stillroom.report.svg import Drawing
 
@@ -51,6 +52,7 @@ def main() -> None:
                 _table(unit, found["table"]),
                 *(f"{name} was not measured: {reason}." for name, reason in found.get("absent", {}).items()),
             ]
+    parts += formats()
     parts += serving(DOCS, STYLE)
     parts += data()
     (DOCS / "benchmarks.md").write_text("\n\n".join(parts) + "\n")
