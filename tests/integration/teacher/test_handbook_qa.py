@@ -1,6 +1,7 @@
 """The recipe handbook-qa, from the project's documents to a specialist: a tiny model and a scripted teacher."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def test_handbook_qa_runs_small(tmp_path: Path, tiny: Path, monkeypatch: pytest.
         recipe |= {"name": f"handbook-{server.url.rpartition(':')[2].partition('/')[0]}", "base_model": str(tiny)}
         recipe["teacher"] |= {"base_url": server.url, "model": "m", "keys_env": ["STILLROOM_TEST_KEY"]}
         (source,) = recipe["data"]["sources"]
-        source |= {"path": str(ROOT / "docs"), "sample": 18, "questions": ["fact"], "controls": 4}
+        docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")  # a manual that is edited meanwhile is another one
+        source |= {"path": str(docs), "sample": 18, "questions": ["fact"], "controls": 4}
         recipe |= {"sft": {"epochs": 0.5, "batch_size": 8, "lora": {"rank": 4}}, "dpo": None, "profiles": {}}
         recipe |= {"export": {"formats": ["F16"], "max_loss_points": 100}}
         recipe |= {
@@ -63,8 +65,8 @@ def test_handbook_qa_runs_small(tmp_path: Path, tiny: Path, monkeypatch: pytest.
     assert len(rows) >= 8
     for row in rows:
         passage = row.text.partition("\n\n")[2]
-        assert find_citation(passage, row.label["citation"]) and (ROOT / "docs" / row.meta["file"]).is_file()
-        document = (ROOT / "docs" / row.meta["file"]).read_text(encoding="utf-8")
+        assert find_citation(passage, row.label["citation"]) and (docs / row.meta["file"]).is_file()
+        document = (docs / row.meta["file"]).read_text(encoding="utf-8")
         assert document[row.meta["citation_start"] : row.meta["citation_end"]] == row.label["citation"]
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "passages gave none" in page and "the judge accepted 0 of 4: it notices most." in page
