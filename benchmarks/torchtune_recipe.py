@@ -71,16 +71,16 @@ def timed_recipe() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    class Timed(module.LoRAFinetuneRecipeSingleDevice):  # type: ignore[misc, name-defined]
+    class Timed(module.LoRAFinetuneRecipeSingleDevice):  # type: ignore[name-defined]
         def setup(self, cfg: Any) -> None:
             super().setup(cfg)
             self.seconds: list[float] = []
-            self.begun: float | None = None
+            self.begun: float = 0.0
             self._optimizer.register_step_pre_hook(self.end_step)
 
         def end_step(self, *_: Any) -> None:
             self.seconds.append(time.perf_counter() - self.begun)
-            self.begun = None
+            self.begun = 0.0
 
         def _loss_step(self, batch: Any) -> Any:
             self.begun = self.begun or time.perf_counter()

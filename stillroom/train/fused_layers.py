@@ -76,7 +76,7 @@ def _chunks(rows: int) -> Iterator[slice]:
 # The adapter
 
 
-def _is_plain_lora(module: nn.Module) -> bool:
+def _is_plain_lora(module: Any) -> bool:
     from peft.tuners.lora.layer import Linear
 
     return (
@@ -92,13 +92,11 @@ def _lora_forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     names = [] if self.disable_adapters else [name for name in self.active_adapters if name in self.lora_A]
     base = self.get_base_layer()
     if self.merged or len(names) != 1 or args or kwargs or x.device.type != "cpu" or base.weight.requires_grad:
-        return type(self).forward(self, x, *args, **kwargs)
-    name = names[0]
+        return type(self).forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
+    if not torch.is_autocast_enabled("cpu") and x.dtype != base.weight.dtype:
+        return type(self).forward(self, x)  # type: ignore[no-any-return]
+    name, x = names[0], x.to(base.weight.dtype)
     a, b = self.lora_A[name].weight, self.lora_B[name].weight
-    if torch.is_autocast_enabled("cpu") or x.dtype == base.weight.dtype:
-        x = x.to(base.weight.dtype)
-    else:
-        return type(self).forward(self, x)
     return LoraProduct.apply(x, base.weight, base.bias, a, b, self.scaling[name])  # type: ignore[no-untyped-call, no-any-return]
 
 
@@ -118,7 +116,7 @@ class LoraProduct(torch.autograd.Function):
         return result.view(*x.shape[:-1], -1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         flat, low, weight, a, b = ctx.saved_tensors
         of_x = of_a = of_b = None
@@ -167,7 +165,7 @@ class GatedSilu(torch.autograd.Function):
         return result.view(shape)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
         shape = ctx.saved_tensors[0].shape
         gate, up = (saved.reshape(-1, shape[-1]) for saved in ctx.saved_tensors)
@@ -218,7 +216,7 @@ class RootMeanSquareNorm(torch.autograd.Function):
         return result.view(x.shape)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         flat, inverse, factor = ctx.saved_tensors
         slopes, result = slope.reshape(flat.shape), torch.empty_like(flat)

@@ -68,7 +68,7 @@ def share_prefixes(model: nn.Module) -> TokenCount:
         right_padded = mask is not None and mask.dim() == 2 and bool((mask[:, :-1] >= mask[:, 1:]).all())
         if not fused_lm_head or args or not right_padded or given != {"input_ids", "attention_mask", "labels"}:
             return plain_forward(*args, fused_lm_head=fused_lm_head, **kwargs)
-        states, place = shared_hidden_states(self.base_model, kwargs["input_ids"], mask, count)
+        states, place = shared_hidden_states(self.base_model, kwargs["input_ids"], kwargs["attention_mask"], count)
         return _score(self, states, place, kwargs["labels"], shaping)
 
     before = inner.config._attn_implementation
