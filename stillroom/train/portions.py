@@ -5,8 +5,10 @@ and a portion of pairs counts by its share of the batch (DPO). So the size of th
 nothing else.
 """
 
+import copy
 import math
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +23,9 @@ class Portions:
     """Goes in front of a TRL trainer: runs each batch in portions of `rows_at_once` rows (pairs in DPO).
 
     Where memory runs out in the middle of a step, the portion is halved, the step goes on from where it was, and the
-    log says so; when a single row does not fit, gradient checkpointing is switched on.
+    log says so; when a single row does not fit, gradient checkpointing is switched on. Of several workers all do so
+    together: they ask one another after each forward and each backward pass, and exchange gradients when all portions
+    are done. (DeepSpeed exchanges parts in between, and cannot go back.)
     """
 
     rows_at_once: int | None = None
@@ -39,26 +43,33 @@ class Portions:
         if num_items_in_batch is None and "labels" in inputs:
             num_items_in_batch = (inputs["labels"][:, 1:] != -100).sum()
         done, loss = 0, torch.zeros((), device=self.args.device)
+        logged = {name: len(figures) for name, figures in self._metrics["train"].items()}
+        counts: list[int] = []
         while done < rows:
             size = min(self.rows_at_once or rows, rows - done)
             portion = take(inputs, done, done + size)
-            before = self._gradients()
-            last = done + size == rows
+            before = self._state()
+            # Workers exchange their gradients once a step.
+            last = done + size == rows and not self._agrees
+            failed = False
             try:
-                # Workers exchange their gradients once a step.
                 with nullcontext() if last else self.accelerator.no_sync(model):
                     loss = loss + self._portion_step(model, portion, inputs, num_items_in_batch)
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
                 failed = True
-            else:
-                failed = False
+            if self._agrees:
+                failed = self.workers.any(failed)
             if failed:  # outside of the except clause, which would keep the failed portion's tensors alive
                 self._restore(before)
                 self._take_less(size, portion)
                 continue
             done += size
+            counts.append(int(self.workers.total(_figures_over(portion))))
+        self._join_figures(logged, counts)
+        if self._agrees:
+            self._exchange()
         if not math.isfinite(value := float(loss)):
             raise UserError(self._no_number(value, inputs))
         return loss
@@ -77,33 +88,74 @@ class Portions:
         finally:
             self.loss_weights = weights
 
-    def _gradients(self: Any) -> list[tuple[Any, Tensor | None]]:
-        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        return [(parameter, None if parameter.grad is None else parameter.grad.clone()) for parameter in trained]
+    def _join_figures(self: Any, logged: dict[str, int], counts: list[int]) -> None:
+        """Make one figure of those that TRL noted for each portion of a step, each of which is a mean over `counts`."""
+        for name, figures in self._metrics["train"].items():
+            own = figures[logged.get(name, 0) :]
+            if len(own) == len(counts) > 1:
+                mean = sum(one * count for one, count in zip(own, counts, strict=True)) / max(1, sum(counts))
+                figures[logged.get(name, 0) :] = [mean]
 
-    def _restore(self: Any, before: list[tuple[Any, Tensor | None]]) -> None:
-        for parameter, gradient in before:
+    @property
+    def _agrees(self: Any) -> bool:
+        """Whether several workers go through a step's portions together."""
+        return self.workers.count > 1 and not self.is_deepspeed_enabled
+
+    def compute_loss(self: Any, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if self._agrees and self.model.training:
+            model = partial(self._forward, model)
+        return super().compute_loss(model, inputs, *args, **kwargs)  # type: ignore[misc]
+
+    def _forward(self: Any, model: Any, **inputs: Any) -> Any:
+        """The model's output; where memory ran out on any worker it does on all, before figures are gathered."""
+        output = None
+        try:
+            output = model(**inputs)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        if self.workers.any(output is None):
+            raise MemoryError
+        return output
+
+    def _exchange(self: Any) -> None:
+        """Give every worker the mean of all workers' gradients, as DDP would."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        for parameter in trained:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        mean = self.workers.total(torch.cat([parameter.grad.flatten() for parameter in trained])) / self.workers.count
+        for parameter, part in zip(trained, mean.split([parameter.numel() for parameter in trained]), strict=True):
+            parameter.grad.copy_(part.view_as(parameter))
+
+    def _state(self: Any) -> tuple[list[tuple[Any, Tensor | None]], Any, int]:
+        """What a portion changes: gradients, and the figures that TRL collects for its log."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        gradients = [(parameter, None if parameter.grad is None else parameter.grad.clone()) for parameter in trained]
+        return gradients, copy.deepcopy(self._metrics), self._total_train_tokens
+
+    def _restore(self: Any, before: tuple[list[tuple[Any, Tensor | None]], Any, int]) -> None:
+        gradients, self._metrics, self._total_train_tokens = before
+        for parameter, gradient in gradients:
             parameter.grad = gradient
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _take_less(self: Any, size: int, portion: dict[str, Any]) -> None:
-        if self.workers.count > 1:
+        tell = say if self.workers.first else (lambda text: None)
+        if self.is_deepspeed_enabled and self.workers.count > 1:
             raise UserError(
-                f"Memory ran out at {size} rows on worker {self.workers.rank}, and the others cannot wait until it has "
-                "tried less. Lower the recipe's batch_size, raise train.workers, or give the machines more memory."
+                f"Memory ran out at {size} rows on worker {self.workers.rank}, and DeepSpeed cannot take a step back. "
+                "Lower the recipe's batch_size, raise train.workers, or give the machines more memory."
             )
         if size > 1:
             self.rows_at_once = size // 2
-            say(f"Memory ran out at {size} rows. Batches now run in portions of {size // 2}, with the same result.")
+            tell(f"Memory ran out at {size} rows. Batches now run in portions of {size // 2}, with the same result.")
         elif checkpoint_layers(self.model):
-            say("Memory ran out at a single row. Gradient checkpointing is on from here: slower, with the same result.")
-        else:
-            length = int(portion["attention_mask"].sum(1).max())
-            raise UserError(
-                f"There is not enough memory to train on one row of {length} tokens, even with gradient checkpointing. "
-                "Lower sft.max_tokens, choose a smaller base_model, or give the machine more memory."
+            tell(
+                "Memory ran out at a single row. Gradient checkpointing is on from here: slower, with the same result."
             )
+        else:
+            raise too_long(int(portion["attention_mask"].sum(1).max()))
 
     def _no_number(self: Any, loss: float, inputs: dict[str, Any]) -> str:
         named = ", ".join(self._ids_of(inputs))
@@ -150,6 +202,13 @@ def take(inputs: dict[str, Any], begin: int, end: int) -> dict[str, Any]:
     return {name: part(value) for name, value in inputs.items()}
 
 
+def _figures_over(inputs: dict[str, Any]) -> Tensor:
+    """What TRL's figures of a batch are means over: labelled tokens, or in DPO pairs with an answer."""
+    labels = inputs.get("labels")
+    counted: Tensor = inputs["completion_mask"].chunk(2)[0].sum(1) > 0 if labels is None else labels[:, 1:] != -100
+    return counted.sum()
+
+
 def _chosen_tokens(inputs: dict[str, Any]) -> Tensor:
     mask: Tensor = inputs["completion_mask"]
     return mask[: len(mask) // 2, 1:].sum()
@@ -158,6 +217,14 @@ def _chosen_tokens(inputs: dict[str, Any]) -> Tensor:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device's or the machine's memory is used up."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def too_long(length: int) -> UserError:
+    """What is said where a single row does not fit."""
+    return UserError(
+        f"There is not enough memory to train on one row of {length} tokens, even with gradient checkpointing. "
+        "Lower sft.max_tokens, choose a smaller base_model, or give the machine more memory."
+    )
 
 
 def checkpoint_layers(model: Any) -> bool:

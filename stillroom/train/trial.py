@@ -9,7 +9,7 @@ import torch
 
 from stillroom.machine import free_memory
 from stillroom.progress import say
-from stillroom.train.portions import checkpoint_layers, sequences
+from stillroom.train.portions import checkpoint_layers, out_of_memory, sequences, too_long
 from stillroom.train.prefix import find_tree
 
 ROWS = 4
@@ -39,12 +39,12 @@ def plan(trainer: Any, batches: list[list[int]], shared: bool) -> float:
     typical = drawn[tokens.index(sorted(tokens)[len(tokens) // 2])]
     rows = max((len(row) for row in batches), default=0)
     longest = sorted(range(len(trainer.train_dataset)), key=lambda row: -_length(trainer.train_dataset[row]))[:rows]
-    cost = _measure(trainer, typical[:ROWS], shared)
+    cost = _try(trainer, typical[:ROWS], shared)
     budget = BUDGET * _free(trainer.args.device)
     short = cost.bytes * _tokens(trainer, longest[:1], shared) > budget
     if trainer.workers.any(short) and checkpoint_layers(trainer.model):
         say("Memory is short for a single row: gradient checkpointing is on. It is slower, with the same result.")
-        cost = _measure(trainer, typical[:ROWS], shared)
+        cost = _try(trainer, typical[:ROWS], shared)
     fitting = rows
     while fitting > 1 and cost.bytes * _tokens(trainer, longest[:fitting], shared) > budget:
         fitting = (fitting + 1) // 2
@@ -54,6 +54,21 @@ def plan(trainer: Any, batches: list[list[int]], shared: bool) -> float:
         say(f"Memory is short for {rows} rows at once: batches run in portions of {fitting}, with the same result.")
     steps = len(batches) * trainer.args.num_train_epochs
     return float(cost.seconds * sum(tokens) / len(tokens) * steps)
+
+
+def _try(trainer: Any, rows: list[int], shared: bool) -> Cost:
+    """Measure a few rows; fewer where memory runs out, then with gradient checkpointing. At the end UserError."""
+    while True:
+        try:
+            return _measure(trainer, rows, shared)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        trainer.model.zero_grad()
+        if len(rows) > 1:
+            rows = rows[: len(rows) // 2]
+        elif not checkpoint_layers(trainer.model):
+            raise too_long(_length(trainer.train_dataset[rows[0]]))
 
 
 def _measure(trainer: Any, rows: list[int], shared: bool) -> Cost:

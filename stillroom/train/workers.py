@@ -85,7 +85,8 @@ def trainer_arguments(train: Training, workers: Workers) -> dict[str, Any]:
     """
     if workers.count == 1:
         return {}
-    arguments: dict[str, Any] = {"ddp_find_unused_parameters": False}
+    # Buffers are constants, and DDP would wait for those of a worker whose forward pass failed.
+    arguments: dict[str, Any] = {"ddp_find_unused_parameters": False, "ddp_broadcast_buffers": False}
     if not torch.cuda.is_available():
         arguments["ddp_backend"] = "gloo"
     if train.deepspeed:

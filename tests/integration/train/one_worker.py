@@ -14,6 +14,28 @@ from stillroom.recipe.model import Recipe
 from stillroom.train import callbacks, precision
 
 
+def run_short(rank: int, rows: int, where: str) -> None:
+    """Let memory run out where more than so many rows go through the model at a time, once training has begun."""
+    from accelerate import Accelerator
+
+    from stillroom.train import shared_forward
+
+    forward, backward, seen = shared_forward.shared_hidden_states, Accelerator.backward, []
+
+    def short_forward(backbone, ids, mask, count=None):
+        seen[:] = [len(ids) > rows and torch.distributed.is_initialized() and backbone.training]
+        if seen[0] and where == "forward":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(backbone, ids, mask, count)
+
+    def short_backward(self, loss, **others):
+        backward(self, loss, **others)
+        if seen[0] and where == "backward":
+            raise MemoryError
+
+    shared_forward.shared_hidden_states, Accelerator.backward = short_forward, short_backward
+
+
 def main(job: dict) -> None:
     precision.fastest_dtype = lambda: torch.float32
     for part in job["parts"]:
@@ -26,6 +48,8 @@ def main(job: dict) -> None:
                         os.kill(os.getpid(), 9)
 
             callbacks.Progress = Dying
+        if os.environ.get("RANK") == str(part.get("short_of_memory", {}).get("rank")):
+            run_short(**part["short_of_memory"])
         if part["kind"] == "sft":
             from stillroom.train.sft import train_sft
 

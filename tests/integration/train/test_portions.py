@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_task import ROWS, adapter, losses, pairs, recipe
+from tiny_task import ROWS, adapter, pairs, recipe
 from trl import SFTTrainer
 
 from stillroom.errors import UserError
@@ -33,7 +33,10 @@ def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(one: Path, other: Path) -> None:
-    assert losses(one) == pytest.approx(losses(other), rel=1e-4)
+    for line, wanted in zip(*(read_jsonl(folder / "curves.jsonl") for folder in (one, other)), strict=True):
+        if abs(wanted.get("margin", 1)) < 1e-5:  # a tie, which rounding breaks
+            line["accuracy"] = wanted["accuracy"]
+        assert line == pytest.approx(wanted, rel=1e-4, abs=2e-5)
     assert adapter(one) == pytest.approx(adapter(other), rel=1e-3, abs=1e-5)
 
 

@@ -1,5 +1,6 @@
 """Training on a tiny model: the same as stock TRL, resumable, and clear about what goes wrong."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,19 @@ def test_shared_training_is_stock_training(tiny: Path, tmp_path: Path, monkeypat
     assert shared["computed_tokens"] < 0.6 * shared["plain_tokens"]
     assert any("validation_loss" in line for line in read_jsonl(tmp_path / "shared" / "curves.jsonl"))
     assert not (tmp_path / "shared" / "checkpoints").exists()
+
+
+def test_shared_dpo_is_stock_dpo(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_sft(recipe(), tiny, ROWS, [], tmp_path / "sft")
+    shared = train_dpo(recipe(), tiny, tmp_path / "sft" / "adapter", pairs(tmp_path), tmp_path / "shared")
+    monkeypatch.setattr(setup, "prepare_model", lambda model, autocast: None)
+    train_dpo(recipe(), tiny, tmp_path / "sft" / "adapter", pairs(tmp_path), tmp_path / "stock")
+    one, other = (list(read_jsonl(tmp_path / name / "curves.jsonl")) for name in ("shared", "stock"))
+    for line, wanted in zip(one, other, strict=True):
+        for name in ("loss", "logps_chosen", "logps_rejected", "margin"):
+            assert line[name] == pytest.approx(wanted[name], rel=2e-4, abs=2e-5), name
+    assert adapter(tmp_path / "shared") == pytest.approx(adapter(tmp_path / "stock"), rel=1e-3, abs=1e-5)
+    assert shared["computed_tokens"] < 0.5 * shared["plain_tokens"]
 
 
 def test_resumed_is_uninterrupted(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +147,24 @@ def test_a_cut_sample_keeps_its_answer(tiny: Path) -> None:
 def test_a_loss_that_is_no_number_stops_the_training(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Training stopped at step \d+: the loss is nan"):
         train_sft(recipe(sft={"learning_rate": 1e30, "batch_size": 4, "epochs": 3}), tiny, ROWS, [], tmp_path)
+
+
+def test_a_disk_that_is_full(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the training where a checkpoint does not fit; the checkpoint before it serves once there is room."""
+    from transformers import Trainer
+
+    save = Trainer._save_checkpoint
+
+    def full(self: Any, *args: Any, **kwargs: Any) -> None:
+        save(self, *args, **kwargs)
+        if self.state.global_step > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"(?i)no room|disk"):
+        patch.setattr(Trainer, "_save_checkpoint", full)
+        train_sft(recipe(), tiny, ROWS, [], tmp_path)
+    assert not (tmp_path / "training.json").exists()
+    assert train_sft(recipe(), tiny, ROWS, [], tmp_path)["resumed_from_step"] == 3
 
 
 @pytest.mark.parametrize(

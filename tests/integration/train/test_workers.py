@@ -31,3 +31,16 @@ def test_a_dead_worker_leaves_a_whole_checkpoint(start: Start, alone: Path, tmp_
     facts = read_json(tmp_path / "killed" / "training.json")
     assert (facts["resumed_from_step"], facts["workers"]) == (6, 1)
     same_training(alone / "sft", tmp_path / "killed")
+
+
+@pytest.mark.parametrize(("kind", "rank", "where", "rows"), [("sft", 1, "forward", 1), ("dpo", 0, "backward", 2)])
+def test_memory_that_runs_out_on_one_makes_all_take_less(
+    start: Start, job: dict[str, Any], alone: Path, tmp_path: Path, kind: str, rank: int, where: str, rows: int
+) -> None:
+    """In the forward pass of one worker, or at the end of its backward pass, whose gradients must be gone again."""
+    out = tmp_path / kind
+    part = sft(out) if kind == "sft" else dpo(out, alone / "sft" / "adapter", job["pairs"])
+    printed = finish(start(2, part | {"short_of_memory": {"rank": rank, "rows": rows, "where": where}}))
+    same_training(alone / kind, out)
+    assert read_json(out / "training.json")["rows_at_once"] == 1
+    assert "Batches now run in portions of 1" in printed[0] and "portions of" not in printed[1]
