@@ -93,8 +93,8 @@ def drawn(draw: random.Random, said: list[tuple[Case, str]]) -> Case:
         text = draw.choice(INSTRUCTIONS) + " ".join(draw.choices(WORDS, k=draw.randint(1, 40)))
     adapter = draw.choice([None, None, None, "a", "b"]) if MODEL is None else None
     return Case(
-        text[:500],
-        draw.choice([1, 2, MOST, MOST, MOST, MOST]),
+        text[:240],
+        draw.choice([1, 2, MOST, MOST, MOST, 2 * MOST]),
         draw.randrange(len(CONSTRAINTS)),
         adapter,
         draw.choice([None] * 9 + [2]),
@@ -118,8 +118,8 @@ def engines(gguf: Path, adapters: dict[str | None, Path | None]) -> Iterator[lis
     """One with room, and one whose cache is always full: answers are interrupted there and begun again."""
     with ExitStack() as stack:
         made = []
-        for slots, cells in ((6, 8192), (6, 512)):
-            engine = Engine(gguf, Limits(slots, context_tokens=500), cells=cells, sha256=sha256(gguf))
+        for cells in (8192, 256):
+            engine = Engine(gguf, Limits(6, context_tokens=240), cells=cells, sha256=sha256(gguf))
             stack.callback(engine.close)
             for name, path in adapters.items():
                 if MODEL is None and name is not None and path is not None:
@@ -194,7 +194,7 @@ def test_greedy_answers_in_any_batch(
     full, roomy = engines[1].stats(), engines[0].stats()
     print(f"with room: {roomy}\nwith a full cache: {full}")
     assert roomy.cached_prompt_tokens and roomy.forced_tokens and roomy.accepted_tokens
-    assert full.preemptions or REQUESTS < 100
+    assert full.preemptions or REQUESTS < 1000
 
 
 def _ask(engine: Engine, case: Case, constraint: Constraint | None) -> Asked:
