@@ -60,7 +60,7 @@ def test_handbook_qa_runs_small(tmp_path: Path, tiny: Path, monkeypatch: pytest.
         asked = len(server.asked)
         assert group.run(["distil", "handbook.yaml", "-o", "pairs.jsonl"]) == 0
         assert len(server.asked) == asked  # from the run's own answers, for nothing
-    run = next((tmp_path / "runs").iterdir())
+    run = next((tmp_path / "runs").glob("handbook-*"))
     rows = read_rows(run / "data" / "train.jsonl")
     assert len(rows) >= 8
     for row in rows:
