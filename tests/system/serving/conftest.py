@@ -27,8 +27,8 @@ serve: {context_tokens: 1024, max_answer_tokens: 40}
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model directory. The weights are brought to 16 bit: what llama.cpp rounds activations to for Q4_1 moves logits by
-    up to 0.7 from one batch shape to another, and an answer of a model that was not tuned with them."""
+    """A model directory. Its weights are brought to 16 bit: with Q4_1 llama.cpp rounds activations so that logits move
+    by up to 0.7 from one batch shape to another, and the answers of a model that was not tuned move with them."""
     llama_cpp = pytest.importorskip("llama_cpp", reason="the extra `serve` is not installed")
     folder = tmp_path_factory.mktemp("model")
     options = llama_cpp.llama_model_quantize_default_params()
