@@ -167,8 +167,9 @@ class GatedSilu(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
-        shape = ctx.saved_tensors[0].shape
-        gate, up = (saved.reshape(-1, shape[-1]) for saved in ctx.saved_tensors)
+        gate, up = ctx.saved_tensors  # once: under gradient checkpointing they are computed when they are asked for
+        shape = gate.shape
+        gate, up = gate.reshape(-1, shape[-1]), up.reshape(-1, shape[-1])
         slope = slope.reshape(-1, shape[-1])
         of_gate, of_up = torch.empty_like(gate), torch.empty_like(up)
         for rows in _chunks(len(gate)):
