@@ -54,7 +54,7 @@ class Portions:
             failed = False
             try:
                 with nullcontext() if last else self.accelerator.no_sync(model):
-                    loss = loss + self._portion_step(model, portion, inputs, num_items_in_batch)
+                    part = self._portion_step(model, portion, inputs, num_items_in_batch)
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
@@ -65,7 +65,7 @@ class Portions:
                 self._restore(before)
                 self._take_less(size, portion)
                 continue
-            done += size
+            loss, done = loss + part, done + size
             counts.append(int(self.workers.total(_figures_over(portion))))
         self._join_figures(logged, counts)
         if self._agrees:

@@ -29,17 +29,55 @@ def slowly(job: dict[str, Any]) -> None:
     ray_worker.train_part(job)
 
 
-def take_away(cluster: Any, node: Any, after: int) -> None:
-    """Announce at a step that a machine will be gone in four seconds, and end it then."""
-    progress = Path(os.environ["STILLROOM_PROGRESS"])
-    while not progress.exists() or not any(line.get("done", 0) >= after for line in read_jsonl(progress)):
-        time.sleep(0.1)
+ANNOUNCED = 4
+"""The step behind which a machine is announced to be taken away; the workers wait for it in the step after that."""
+
+
+def until_taken_away(job: dict[str, Any]) -> None:
+    """What one of two workers does: it waits for the announcement, and a step later for its own end.
+
+    No checkpoint is due before: the one that there is was saved for the announcement.
+    """
+    from ray.train.v2._internal.execution.context import get_train_context
+
+    from stillroom.train import callbacks, setup
+
+    arguments = setup.trainer_arguments
+    setup.trainer_arguments = lambda *args: {**arguments(*args), "save_steps": 1000}
+
+    class Waiting(callbacks.Progress):
+        def update(self, done: int, note: str = "") -> None:
+            super().update(done, note)
+            while done == ANNOUNCED + 1 and get_train_context().preemption_context.preemption_info is None:
+                time.sleep(0.05)
+            while done > ANNOUNCED + 2:
+                time.sleep(1)
+
+    if os.environ["WORLD_SIZE"] == "2":
+        callbacks.Progress = Waiting
+    ray_worker.train_part(job)
+
+
+def take_away(cluster: Any, node: Any, storage: Path) -> None:
+    """Announce that a machine will be gone, and let it go as soon as a checkpoint lies in the storage."""
     from ray._raylet import GcsClient
     from ray.core.generated import autoscaler_pb2
 
-    reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
-    GcsClient(address=cluster.address).drain_node(node.node_id, reason, "spot", int((time.time() + 4) * 1000))
-    time.sleep(4)
+    def announce(seconds: float) -> None:
+        reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+        gcs = GcsClient(address=cluster.address)
+        gcs.drain_node(node.node_id, reason, "spot", int((time.time() + seconds) * 1000))
+
+    progress = Path(os.environ["STILLROOM_PROGRESS"])
+    while not progress.exists() or not any(line.get("done", 0) >= ANNOUNCED for line in read_jsonl(progress)):
+        time.sleep(0.1)
+    announce(200)
+    while not any(
+        "checkpoint_2" in list_of.read_text() for list_of in storage.glob("*/checkpoint_manager_snapshot.json")
+    ):
+        time.sleep(0.1)
+    announce(1)
+    time.sleep(1)
     cluster.remove_node(node, allow_graceful=False)
 
 
@@ -67,8 +105,10 @@ def main(job: dict[str, Any]) -> None:
         nodes = [cluster.add_node(num_cpus=cpus) for cpus in job["nodes"][1:]]
         os.environ["RAY_ADDRESS"] = cluster.address
         atexit.register(cluster.shutdown)
-        if "take_away_after" in job:
-            threading.Thread(target=take_away, args=(cluster, nodes[-1], job["take_away_after"]), daemon=True).start()
+        if "take_away_from" in job:
+            ray_workers.train_part = until_taken_away
+            place = (cluster, nodes[-1], Path(job["take_away_from"]))
+            threading.Thread(target=take_away, args=place, daemon=True).start()
     if "encode" in job:
         return encode(job["encode"])
     for part in job["parts"]:

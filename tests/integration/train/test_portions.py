@@ -78,7 +78,7 @@ def test_not_even_one_row_fits(tiny: Path, tmp_path: Path, monkeypatch: Any, cap
     assert "portions of 2" in said and "portions of 1" in said and "Gradient checkpointing is on" in said
 
 
-@pytest.mark.parametrize(("megabytes", "checkpointing"), [(10, False), (1, True)])
+@pytest.mark.parametrize(("megabytes", "checkpointing"), [(8, False), (1, True)])
 def test_memory_that_is_short_from_the_beginning(
     tiny: Path, tmp_path: Path, whole: Path, megabytes: int, checkpointing: bool, monkeypatch: Any
 ) -> None:
