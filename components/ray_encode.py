@@ -22,10 +22,10 @@ class Encode:
         self._encoder = Encoder(self._recipe, load_tokenizer(resolve_base_model(self._recipe.base_model)))
 
     def __call__(self, lines: Any) -> Any:
-        """lines: a pyarrow Table with the column `text`."""
+        """lines: a pyarrow Table with the columns `place` and `text`."""
         from stillroom.train.encoded import encode_table
 
-        return encode_table(self._recipe, self._encoder, lines["text"].to_pylist())
+        return encode_table(self._recipe, self._encoder, lines["text"].to_pylist(), lines["place"].to_pylist())
 
 
 def encode_split(recipe: Recipe, storage: Storage, rows: Path, name: str, actors: int) -> None:

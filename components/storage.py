@@ -53,7 +53,7 @@ class Storage:
             ) from error
 
     def store_lines(self, local: Path, name: str) -> None:
-        """Copy the lines of a text file to the folder `name`, as Parquet files with a column `text`.
+        """Copy the lines of a text file to the folder `name`, as Parquet files with the columns `place` and `text`.
 
         They are in parts that several readers can take. (Ray's reader of text takes a whole file into memory, and cuts
         lines at characters that JSON leaves inside its strings.)
@@ -64,10 +64,13 @@ class Storage:
         self.remove(name)
         system, _ = self.filesystem()
         system.create_dir(self.path(name), recursive=True)
+        place = 0
         with local.open(encoding="utf-8", newline="\n") as lines:
             for part, block in enumerate(iter(lambda: lines.readlines(PART_CHARACTERS), [])):
                 file = f"{self.path(name)}/{part:06}.parquet"
-                parquet.write_table(pa.table({"text": block}), file, filesystem=system)
+                table = pa.table({"place": range(place, place + len(block)), "text": block})
+                parquet.write_table(table, file, filesystem=system)
+                place += len(block)
 
     def path(self, name: str) -> str:
         """Where `name` lies in the file system."""

@@ -1,9 +1,19 @@
 """Lets every test import the helpers that lie in this folder, and makes the models that several tiers share, once."""
 
+import os
 from pathlib import Path
 
 import pytest
 from tiny_llama import llama
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of xdist's workers a processor of its own: two that both computed on all of them would take far longer
+    than one after the other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None and hasattr(os, "sched_setaffinity"):
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ What stays in memory of a row is its id, its label, its source and its weight; t
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from stillroom.recipe.model import Recipe
 
 
-def encode_table(recipe: "Recipe", encoder: Encoder, lines: Iterable[str]) -> Any:
-    """A pyarrow Table of the labelled rows among lines of JSON, in their order.
+def encode_table(recipe: "Recipe", encoder: Encoder, lines: Sequence[str], places: Sequence[int]) -> Any:
+    """A pyarrow Table of the labelled rows among lines of JSON, each with its place in the whole split.
 
     Raises UserError, with the row's id, where an answer leaves no room for its prompt.
     """
     import pyarrow as pa
 
-    rows = [row for row in (Row(**json.loads(line)) for line in lines) if row.label is not None]
+    read = ((place, Row(**json.loads(line))) for place, line in zip(places, lines, strict=True))
+    labelled = [(place, row) for place, row in read if row.label is not None]
+    rows = [row for _, row in labelled]
     samples = [encoder.encode(row.text, answer_text(recipe, row.label), row.id) for row in rows]
     tokens = pa.list_(pa.int32())
     columns = {
+        "place": pa.array([place for place, _ in labelled], pa.int64()),
         "id": pa.array([row.id for row in rows], pa.string()),
         "source": pa.array([row.source for row in rows], pa.string()),
         "label": pa.array([json.dumps(row.label) for row in rows], pa.string()),
@@ -46,15 +49,16 @@ class EncodedRows(Sequence[Encoded]):
 
     @classmethod
     def read(cls, folder: Path, cache: Path) -> "EncodedRows | None":
-        """All Parquet files of a folder, by name; `cache` takes an uncompressed copy that is mapped into memory.
+        """The rows of all Parquet files of a folder, by their place; `cache` takes an uncompressed copy that is mapped
+        into memory. (How rows are dealt to files is Ray's affair, and not always the same.)
 
         None where no row is in them.
         """
         from datasets import Dataset
 
         files = sorted(str(file) for file in folder.glob("*.parquet"))
-        table = Dataset.from_parquet(files, cache_dir=str(cache)) if files else []
-        return cls(table) if len(table) else None
+        table = Dataset.from_parquet(files, cache_dir=str(cache)) if files else None
+        return cls(table.sort("place")) if table else None
 
     def rows(self) -> list[Row]:
         """What training asks of the rows themselves; they have no texts, and as meta their `place` here."""

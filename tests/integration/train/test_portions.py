@@ -78,11 +78,11 @@ def test_not_even_one_row_fits(tiny: Path, tmp_path: Path, monkeypatch: Any, cap
     assert "portions of 2" in said and "portions of 1" in said and "Gradient checkpointing is on" in said
 
 
-@pytest.mark.parametrize(("megabytes", "checkpointing"), [(8, False), (1, True)])
+@pytest.mark.parametrize(("kilobytes", "checkpointing"), [(6144, False), (512, True)])
 def test_memory_that_is_short_from_the_beginning(
-    tiny: Path, tmp_path: Path, whole: Path, megabytes: int, checkpointing: bool, monkeypatch: Any
+    tiny: Path, tmp_path: Path, whole: Path, kilobytes: int, checkpointing: bool, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(trial, "free_memory", lambda: megabytes << 20)
+    monkeypatch.setattr(trial, "free_memory", lambda: kilobytes << 10)
     facts = train_sft(recipe(), tiny, ROWS, [], tmp_path)
     assert facts["rows_at_once"] < 4
     assert facts["gradient_checkpointing"] is checkpointing

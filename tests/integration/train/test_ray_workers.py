@@ -137,7 +137,7 @@ def part(kind: str, job: dict[str, Any], folder: Path, name: str, adapter: Path 
 
 
 def wait_for_step(folder: Path, step: int, driver: subprocess.Popen[str]) -> None:
-    file, deadline = folder / "progress.jsonl", time.monotonic() + 120
+    file, deadline = folder / "progress.jsonl", time.monotonic() + 300
     while time.monotonic() < deadline:
         if driver.poll() is not None:
             raise AssertionError(driver.communicate()[0][-6000:])
@@ -153,7 +153,7 @@ def ray_workers(driver: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def done(driver: subprocess.Popen[str]) -> str:
-    text = driver.communicate(timeout=280)[0]
+    text = driver.communicate(timeout=600)[0]
     assert driver.returncode == 0, text[-8000:]
     return text
 
@@ -181,7 +181,7 @@ def test_the_drivers_end_is_no_end(drive: Drive, job: dict[str, Any], alone: Pat
     (tmp_path / "progress.jsonl").unlink()
     other = this["recipe"] | {"instruction": "Is it spam?"}
     refused = drive(this | {"recipe": other})
-    text = refused.communicate(timeout=120)[0]
+    text = refused.communicate(timeout=300)[0]
     assert refused.returncode == 1
     assert "UserError: The checkpoint" in text and "belongs to another training (instruction is" in text
     done(drive(this))
@@ -215,6 +215,6 @@ def test_rows_encoded_by_ray_data_are_those_of_memory(drive: Drive, job: dict[st
 
 def test_a_worker_that_never_comes(drive: Drive, job: dict[str, Any], tmp_path: Path) -> None:
     driver = drive(part("sft", job, tmp_path, "sft", workers=3, worker_timeout_seconds=6), nodes=[1])
-    text = driver.communicate(timeout=120)[0]
+    text = driver.communicate(timeout=300)[0]
     assert driver.returncode == 1
     assert "UserError: 1 of 3 workers came within 6 s (train.worker_timeout_seconds): each needs 1 CPU" in text

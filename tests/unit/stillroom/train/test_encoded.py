@@ -29,12 +29,13 @@ def encoder() -> Encoder:
 
 @pytest.fixture(scope="module")
 def encoded(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> EncodedRows:
-    """In two files, one with a row, one with two."""
+    """In two files, one with a row, one with two; by name, the second comes first."""
     folder = tmp_path_factory.mktemp("encoded")
     write_rows(folder / "rows.jsonl", ROWS)
     lines = (folder / "rows.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
-    for number, part in enumerate((lines[:2], lines[2:])):
-        parquet.write_table(encode_table(encoder._recipe, encoder, part), folder / f"{number}.parquet")
+    for places, name in ((range(2), "b"), (range(2, len(lines)), "a")):
+        table = encode_table(encoder._recipe, encoder, [lines[place] for place in places], places)
+        parquet.write_table(table, folder / f"{name}.parquet")
     found = EncodedRows.read(folder, folder / "cache")
     assert found is not None
     return found
