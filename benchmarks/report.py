@@ -31,14 +31,18 @@ def main() -> None:
     """Write the page; a benchmark without results is left out."""
     parts = [
         "# Benchmarks",
-        "Stillroom's training against stock TRL and torchtune's LoRA recipe, on the same rows in the same order: "
-        "SmolLM2-135M, LoRA of rank 16 on all linear layers, batches of 16 e-mails (DPO: 8 pairs) behind a prefix of "
-        "as many tokens as the first column says. Each contender trains in a process of its own, in turn, Stillroom "
-        "first and again last, with nothing else running; its first step is not counted. Where 16 rows do not "
-        "fit into memory, peers take a batch in parts whose gradients add up. `unpadded` is TRL's `padding_free`, "
-        "`packed` its packing. Contenders that are never the quickest run at some lengths alone. "
-        "`make bench-train` makes these tables; this page is written by `python -m benchmarks.report`.",
+        "This page is written by `python -m benchmarks.report`, of the benchmarks that were run last.",
     ]
+    if any((RESULTS / f"{name}.json").exists() for name in TITLES):
+        parts.append(
+            "Stillroom's training against stock TRL and torchtune's LoRA recipe, on the same rows in the same order: "
+            "SmolLM2-135M, LoRA of rank 16 on all linear layers, batches of 16 e-mails (DPO: 8 pairs) behind a prefix "
+            "of as many tokens as the first column says. Each contender trains in a process of its own, in turn, "
+            "Stillroom first and again last, with nothing else running; its first step is not counted. Where 16 rows do not "
+            "fit into memory, peers take a batch in parts whose gradients add up. `unpadded` is TRL's `padding_free`, "
+            "`packed` its packing. Contenders that are never the quickest run at some lengths alone. "
+            "`make bench-train` makes these tables."
+        )
     for name, (title, unit) in TITLES.items():
         file = RESULTS / f"{name}.json"
         if file.exists():

@@ -25,10 +25,10 @@ def parts(docs: Path, style: Markup) -> list[str]:
     made = [
         "## Serving",
         "`make bench-serve`: each server gets the same GGUF file, threads and requests over HTTP, fresh for every "
-        "line, after as many other requests as it has slots; contenders take turns. llama-server and llama-cpp- "
-        "python's batching server are of the same source archive as the llama.cpp in our engine; a short trial "
-        "picked llama-server's options. *Equal* is the share of answers that are to the letter those of llama- "
-        "server with the fewest clients; behind it, how far apart llama.cpp's logits of the two tokens are, at "
+        "line, after as many other requests as it has slots; contenders take turns. llama-server and "
+        "llama-cpp-python's batching server are of the same source archive as the llama.cpp in our engine; a short "
+        "trial picked llama-server's options. *Equal* is the share of answers that are to the letter those of "
+        "llama-server with the fewest clients; behind it, how far apart llama.cpp's logits of the two tokens are, at "
         "most, where the others part: sums in another order, as in a batch of another shape, move those of a "
         "quantised model by some tenths. *Bound* is what the kernels alone would give: the engine's own batches, "
         "computed with nothing between them.",
@@ -44,7 +44,9 @@ def parts(docs: Path, style: Markup) -> list[str]:
                 f"{name}: {' '.join(setup['options']) or 'its defaults'}, {setup['slots']} slots at most"
                 for name, setup in options.items()
             )
-            made += [f"### {work.title}", f"Options of the peers: {told}.", _table(here, bounds)]
+            texts, rounds = max(line["texts"] for line in here), max(len(line["rounds"]) for line in here)
+            asked = f"Different texts: {texts}; runs of each contender: {rounds}."
+            made += [f"### {work.title}", f"{asked} Options of the peers: {told}.", _table(here, bounds)]
     return made
 
 
