@@ -13,6 +13,7 @@ from benchmarks.contest import OURS
 from benchmarks.data_page import data
 from benchmarks.formats import page as formats
 from benchmarks.serve_report import parts as serving
+from benchmarks.serve_report import standalone
 from stillroom.report.svg import Drawing
 
 RESULTS, DOCS = Path("benchmarks/results"), Path("docs")
@@ -38,9 +39,9 @@ def main() -> None:
             "Stillroom's training against stock TRL and torchtune's LoRA recipe, on the same rows in the same order: "
             "SmolLM2-135M, LoRA of rank 16 on all linear layers, batches of 16 e-mails (DPO: 8 pairs) behind a prefix "
             "of as many tokens as the first column says. Each contender trains in a process of its own, in turn, "
-            "Stillroom first and again last, with nothing else running; its first step is not counted. Where 16 rows do not "
-            "fit into memory, peers take a batch in parts whose gradients add up. `unpadded` is TRL's `padding_free`, "
-            "`packed` its packing. Contenders that are never the quickest run at some lengths alone. "
+            "Stillroom first and again last, with nothing else running; its first step is not counted. Where 16 rows "
+            "do not fit into memory, peers take a batch in parts whose gradients add up. `unpadded` is TRL's "
+            "`padding_free`, `packed` its packing. Contenders that are never the quickest run at some lengths alone. "
             "`make bench-train` makes these tables."
         )
     for name, (title, unit) in TITLES.items():
@@ -101,8 +102,7 @@ def _plot(name: str, title: str, unit: str, table: list[dict[str, Any]]) -> str:
             drawing.text(LEFT + width + 8, y + 13, f"{line['samples_per_second']:.2f}")
             y += BAR + 4
         y += GAP
-    svg = drawing.render().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    return str(svg.replace("<title", STYLE + Markup("<title"), 1))
+    return standalone(drawing, STYLE)
 
 
 if __name__ == "__main__":

@@ -102,5 +102,10 @@ def _plot(lines: Sequence[dict[str, Any]], style: Markup) -> str:
             drawing.text(LEFT + width + 8, y + 12, f"{line['requests_per_second']:.2f}")
             y += BAR + 4
         y += GAP
-    svg = drawing.render().replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    return str(svg.replace("<title", style + Markup("<title"), 1))
+    return standalone(drawing, style)
+
+
+def standalone(drawing: Drawing, style: Markup) -> str:
+    """A drawing as a file of its own, with its style inside."""
+    svg = str(drawing.render()).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return svg.replace("<title", f"{style}<title", 1)
