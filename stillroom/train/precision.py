@@ -40,7 +40,7 @@ def fastest_threads() -> int:
 def fastest_dtype() -> torch.dtype:
     """torch.bfloat16 where it clearly beats torch.float32 on a layer-sized matrix product, else torch.float32.
 
-    On an NVIDIA GPU bfloat16 wherever the card has it; on Apple's, float32. The measurement takes a few hundredths of a
+    On an NVIDIA GPU bfloat16 wherever the card has it; on Apple's, float32. The measurement takes some tenths of a
     second. A lead of 20 % is asked for, because bfloat16 also costs conversions that a bare product does not show.
     """
     if device() == "cuda":
@@ -56,7 +56,8 @@ def fastest_dtype() -> torch.dtype:
 def _seconds(dtype: torch.dtype) -> float:
     one, other = torch.randn(1024, 576).to(dtype), torch.randn(1536, 576).to(dtype)
     best = float("inf")
-    for _ in range(6):  # the first ones pay for oneDNN's choice of kernel
+    # The first ones pay for oneDNN's choice of kernel, and a neighbour may take the processor for hundredths of a second.
+    for _ in range(24):
         start = time.perf_counter()
         torch.nn.functional.linear(one, other)
         best = min(best, time.perf_counter() - start)
