@@ -56,7 +56,7 @@ def fastest_dtype() -> torch.dtype:
 def _seconds(dtype: torch.dtype) -> float:
     one, other = torch.randn(1024, 576).to(dtype), torch.randn(1536, 576).to(dtype)
     best = float("inf")
-    # The first ones pay for oneDNN's choice of kernel, and a neighbour may take the processor for hundredths of a second.
+    # The first ones pay for oneDNN's choice of kernel; later ones may be held up by a neighbour for some time.
     for _ in range(24):
         start = time.perf_counter()
         torch.nn.functional.linear(one, other)
