@@ -87,8 +87,8 @@ def line(contender: str, speed: float, **more: Any) -> dict[str, Any]:
     return {
         "work": "tuned-q8", "contender": contender, "clients": 8, "rate": 0.0, "requests_per_second": speed,
         "setup": {"options": ["--kv-unified"], "slots": 8}, "tokens_per_second": 50.0, "first": {}, "valid": 1.0,
-        "whole": {"p50": 1 / speed, "p95": 2 / speed, "p99": 3 / speed}, "equal": 1.0, "peak_mib": 900.0,
-        "started": 1.2, "errors": [], "leads": [],
+        "whole": {"p50": 1 / speed, "p95": 2 / speed, "p99": 3 / speed}, "equal": 1.0, "peak_mib": 900.0, "texts": 16,
+        "started": 1.2, "errors": [], "leads": [], "rounds": [speed],
     } | more  # fmt: skip
 
 
@@ -128,4 +128,6 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = "\n".join(serve_report.parts(tmp_path, Markup("<style></style>")))
     assert "4.00× the requests, p95 0.25×" in page and "96% of 5.20: 220 tokens at 1150/s" in page
     assert "--kv-unified, 8 slots at most" in page and "2.1 a second, at random" in page
-    assert "llama-server" in (tmp_path / "images/serve.svg").read_text()
+    assert "Different texts: 16; runs of each contender: 1." in page
+    picture = (tmp_path / "images/serve.svg").read_text()
+    assert picture.startswith("<svg xmlns=") and "<style></style><title" in picture and "llama-server" in picture
