@@ -185,6 +185,12 @@ class TestVault:
             assert chosen not in (taken, "bob@acme.com") and vault.fake_for("email", "bob@acme.com") == chosen
             assert vault.fake_for("email", "anna@keller.org") == taken
 
+    def test_the_first_of_many_keeps_a_fake(self, tmp_path: Path) -> None:
+        pairs = [Pair("phone", f"030 9018{number}", "000 1") for number in range(50)]
+        with Vault(tmp_path / "a.vault") as vault:
+            assert vault.admit(pairs) == set(pairs[1:])
+            assert vault.reverse("000 1") == pairs[0].original
+
     def test_rows_with_a_fake_of_another_value_are_masked_anew(self, tmp_path: Path, make_recipe: Any) -> None:
         # 300 numbers of six digits have a thousand fakes: some draw the same.
         rows = [{"text": f"Call {number} about it, Tel. 03{number:04d}", "label": "a"} for number in range(1000, 1300)]
