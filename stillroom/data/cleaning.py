@@ -1,7 +1,7 @@
 """From a raw row to one that can be trained on: text of the right length, label turned into an answer that holds."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,9 @@ TOO_SHORT = "text shorter than min_characters"
 UNWRITABLE = "JSON cannot hold it"
 NUL = "NUL bytes"
 MASKED_BREAKS_SCHEMA = "the label breaks the schema when its personal data is masked"
+REMEMBERED = 4096
+"""Labels of which the check is remembered; longer ones than LONG characters seldom come twice."""
+LONG = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Cleaner:
         self.recipe, self.boilerplate, self.masker = recipe, boilerplate, masker
         toxicity = recipe.data.cleaning.toxicity
         self._listed = ListedWords(read_lists(toxicity.lists), toxicity.max_hits) if toxicity else None
+        self._faults = Faults(recipe.output_schema)
 
     def __call__(self, items: Sequence[Row | Rejected]) -> list[Outcome]:
         """What becomes of each row; one that is left out already stays so."""
@@ -69,9 +73,8 @@ class Cleaner:
             label = result.label
             result, pairs = self.masker.row(_cut(result, 2 * bounds.max_characters + 1000))
             length += len(result.text) - min(length, 2 * bounds.max_characters + 1000)
-            schema = self.recipe.output_schema if result.label != label else None
-            if faults := validate(schema, result.label) if schema else []:
-                return Outcome(Rejected(result, MASKED_BREAKS_SCHEMA, "; ".join(faults)), pairs)
+            if result.label != label and (faults := self._faults(result.label)):
+                return Outcome(Rejected(result, MASKED_BREAKS_SCHEMA, faults), pairs)
         short = _cut(result, bounds.max_characters)
         return Outcome(self._judged(short), pairs, len(short.text) < length)
 
@@ -85,7 +88,7 @@ class Cleaner:
         result = self.boilerplate(row) if self.boilerplate else row
         if isinstance(result, Row):
             result = self._holds(result)
-        return answer(result, self.recipe) if isinstance(result, Row) else result
+        return answer(result, self.recipe, self._faults) if isinstance(result, Row) else result
 
     def _holds(self, row: Row) -> Row | Rejected:
         """Whether there is a text at all, long enough and such that JSON can hold it."""
@@ -116,6 +119,27 @@ class Cleaner:
         return result
 
 
+class Faults:
+    """What is wrong with an answer, in one line. Short answers are few (classes), and the check is slow."""
+
+    def __init__(self, schema: dict[str, Any] | None) -> None:
+        self._schema = schema
+        self._known: dict[str, str] = {}
+
+    def __call__(self, label: Any) -> str:
+        """Empty where the answer is valid, or the task has no schema."""
+        if self._schema is None:
+            return ""
+        key = repr(label)  # not JSON, for which a tuple is a list and the key 1 is "1"
+        if len(key) > LONG:
+            return "; ".join(validate(self._schema, label))
+        if key not in self._known:
+            if len(self._known) == REMEMBERED:
+                self._known.clear()
+            self._known[key] = "; ".join(validate(self._schema, label))
+        return self._known[key]
+
+
 def clean(row: Row, recipe: Recipe) -> Row | Rejected:
     """One row on its own, by all steps that need no other; for many rows, make one Cleaner."""
     (outcome,) = Cleaner(recipe)([row])
@@ -138,8 +162,11 @@ def cut(text: str, limit: int) -> str:
     return head[:end].rstrip() if end > limit * 0.8 else head
 
 
-def answer(row: Row, recipe: Recipe) -> Row | Rejected:
-    """Map the raw label by the recipe's values, read it as JSON for a schema task, and check it."""
+def answer(row: Row, recipe: Recipe, faults_of: Callable[[Any], str] | None = None) -> Row | Rejected:
+    """Map the raw label by the recipe's values, read it as JSON for a schema task, and check it.
+
+    `faults_of` is the recipe's `Faults`, which remembers, where many rows are asked about.
+    """
     if row.label is None or row.label == "":
         return Rejected(row, NO_LABEL)
     values, raw = recipe.data.labelling.values, row.label
@@ -154,9 +181,8 @@ def answer(row: Row, recipe: Recipe) -> Row | Rejected:
             label = json.loads(label)
         except (ValueError, RecursionError) as error:
             return Rejected(row, "the label is not JSON", str(error))
-    faults = validate(schema, label)
-    if faults:
-        return Rejected(row, BREAKS_SCHEMA, "; ".join(faults))
+    if faults := (faults_of or Faults(schema))(label):
+        return Rejected(row, BREAKS_SCHEMA, faults)
     return row if label is raw else replace(row, label=label)
 
 

@@ -146,7 +146,8 @@ class _Pairs:
             ):
                 return [Span(value.index(bare), len(value.rstrip()), pair.kind)]
         spans: list[Span] = []
-        known: Mapping[str, str] = {pair.original: pair.kind for pair in self.made}
+        # Looked for one by one: most labels quote none of them, and a pattern for each row is slow to compile.
+        known: Mapping[str, str] = {pair.original: pair.kind for pair in self.made if pair.original in value}
         if known:
             pattern = "|".join(re.escape(original) for original in sorted(known, key=len, reverse=True))
             spans = [

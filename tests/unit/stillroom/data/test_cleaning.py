@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.data.cleaning import clean, cut
+from stillroom.data.cleaning import Faults, clean, cut
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
+from stillroom.recipe.schema import validate
 
 FILE = {"kind": "csv", "path": "a.csv"}
 ROW = Row("1", "some text", {"kind": "a"}, "csv")
@@ -89,3 +90,18 @@ def test_any_rejected_row_can_be_written() -> None:
 def test_free_text_labels_are_text(make_recipe: Any) -> None:
     result = clean(replace(ROW, label=5), make_recipe(FILE, schema=None))
     assert isinstance(result, Row) and result.label == "5"
+
+
+LABELS = st.recursive(
+    st.none() | st.booleans() | st.sampled_from([0, 1, 0.0, -0.0, 1.0, "a", "1", ""]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["kind", "n"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.lists(LABELS, max_size=6))
+def test_a_remembered_check_says_the_same(labels: list[Any]) -> None:
+    schema = {"type": "object", "properties": {"kind": {"enum": ["a", 1, True]}, "n": {"type": "integer"}}}
+    faults_of = Faults(schema)
+    for label in [*labels, *labels, {"kind": "a" * 300}]:
+        assert faults_of(label) == "; ".join(validate(schema, label))

@@ -135,6 +135,13 @@ def test_places_in_the_text_move_with_it() -> None:
     assert found == [pairs[0].fake, "Friday"] and row.label["count"] == 9
 
 
+def test_what_a_label_quotes_among_other_words_is_masked_as_in_the_text() -> None:
+    text = "Mail anna@keller.org or bob@acme.com, Tel. 030 901820."
+    masked, _ = masker().row(Row("1", text, {"a": "bob@acme.com, then 030 901820!", "b": "keller.org"}, "csv"))
+    bob, number = masked.text.split()[3].strip(","), masked.text.partition("Tel. ")[2].strip(".")
+    assert masked.label == {"a": f"{bob}, then {number}!", "b": "keller.org"}
+
+
 def test_the_reason_of_a_dropped_row_tells_nothing() -> None:
     item = Rejected(
         Row("1", "Mail anna@keller.org", {"to": "anna@keller.org"}, "csv"), "no", "'anna@keller.org' is long"
