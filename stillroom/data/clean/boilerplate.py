@@ -25,10 +25,7 @@ _ROWS = 3
 
 def line_keys(text: str) -> list[int]:
     """A 64-bit key of each line that may be boilerplate, each once."""
-    import xxhash
-
-    lines = {" ".join(line.split()) for line in text.split("\n")}
-    return [xxhash.xxh3_64_intdigest(line.encode("utf-8", "surrogatepass")) for line in lines if _may_be(line)]
+    return list({key for line in text.split("\n") if (key := _key(line)) is not None})
 
 
 class LineCounts:
@@ -72,14 +69,26 @@ class Boilerplate:
         return Rejected(row, NOTHING_ELSE, f"{removed} lines", {"value": removed, "bound": self.documents})
 
     def _is_boilerplate(self, line: str) -> bool:
-        for key in line_keys(line):
-            for row, often in enumerate(self._often):
-                cell = (key >> (20 * row)) % _CELLS
-                if not often[cell >> 3] >> (7 - (cell & 7)) & 1:
-                    break
-            else:
-                return True
-        return False
+        key = _key(line)
+        if key is None:
+            return False
+        for row, often in enumerate(self._often):
+            cell = (key >> (20 * row)) % _CELLS
+            if not often[cell >> 3] >> (7 - (cell & 7)) & 1:
+                return False
+        return True
+
+
+def _key(line: str) -> int | None:
+    """The key of a line that may be boilerplate; its white space does not count."""
+    import xxhash
+
+    if line.isascii() and not _may_be(line):  # most lines are, and their spaces need not be made one first
+        return None
+    whole = " ".join(line.split())
+    if not line.isascii() and not _may_be(whole):
+        return None
+    return xxhash.xxh3_64_intdigest(whole.encode("utf-8", "surrogatepass"))
 
 
 def _may_be(line: str) -> bool:

@@ -12,6 +12,7 @@ from stillroom.data.clean.language import languages, likeliest
 from stillroom.data.clean.repair import repair, repair_text
 from stillroom.data.clean.repetition import repetition
 from stillroom.data.clean.symbols import symbols
+from stillroom.data.clean.text import split_words
 from stillroom.data.clean.toxicity import ListedWords, read_lists
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
@@ -88,6 +89,13 @@ def test_a_line_counts_once_a_text() -> None:
     counts = LineCounts()
     counts.add(line_keys("one two three four\n" * 9))
     assert counts.often(2)(row("one two three four")) == row("one two three four")
+
+
+@given(st.text(st.sampled_from("aB1ü会 \t\u3000-"), max_size=12))
+def test_a_line_of_four_words_has_a_key_whatever_its_white_space(line: str) -> None:
+    whole = " ".join(line.split())
+    assert line_keys(line) == line_keys(whole) == line_keys(f"{line}\n  {line} ")
+    assert bool(line_keys(line)) == (len(split_words(whole)) >= 4 and len(whole) > 4)
 
 
 @settings(max_examples=15)
