@@ -29,7 +29,7 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest tests/unit -q -n 2
-	$(BIN)/pytest tests/integration tests/system -q -n 2 --dist loadfile
+	$(BIN)/pytest tests/integration tests/system -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -169,8 +169,8 @@ class Answer:
         self.guesses = guesses
 
     def flush(self) -> None:
-        """Tell what was said since the last time."""
-        if self._new_text:
+        """Tell what was said since the last time, if anybody reads along."""
+        if self._new_text and self.request.stream:
             self._tell(Text(self._new_text, tuple(self._new_tokens), tuple(self._new_logprobs)))
             self._new_text, self._new_tokens, self._new_logprobs = "", [], []
 

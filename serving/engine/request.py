@@ -104,8 +104,9 @@ class Request:
     """One prompt (token ids) and how to answer it.
 
     For n answers submit n requests: the prompt is computed once. constraint comes from `Engine.compile`. stop: the
-    answer ends before the first of these texts. adapter: name of a loaded LoRA, or None. deadline: a time of
-    `time.monotonic()`. id is for logs and traces only.
+    answer ends before the first of these texts. adapter: name of a loaded LoRA, or None. stream: whether text is told
+    as it comes, or in one event at the end, which wakes nobody in between. deadline: a time of `time.monotonic()`. id
+    is for logs and traces only.
     """
 
     prompt: tuple[int, ...]
@@ -114,6 +115,7 @@ class Request:
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
     adapter: str | None = None
+    stream: bool = True
     deadline: float | None = None
     id: str = ""
 

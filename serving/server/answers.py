@@ -91,12 +91,18 @@ class _Followed:
     def see(self, event: Event) -> None:
         now, metrics = time.monotonic(), self._service.metrics
         if isinstance(event, Text):
+            if not self._request.stream:
+                return  # the figures come with its end
             if self._last is None:
                 metrics.first_token(self.model, now - self._start)
             elif event.tokens:
                 metrics.tokens(self.model, len(event.tokens), now - self._last)
             self._last = now
         elif isinstance(event, Finished):
+            usage = event.usage
+            if not self._request.stream and usage.completion:
+                metrics.first_token(self.model, usage.queue_seconds + usage.prefill_seconds)
+                metrics.tokens(self.model, usage.completion - 1, usage.decode_seconds)
             self._end("abort" if event.reason == "cancelled" else event.reason, event.usage)
         else:
             self._end("error", event.usage)

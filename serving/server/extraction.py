@@ -112,4 +112,4 @@ class Extractor:
         prompt = self._prompter.prompt
         fitted = fit_text(given, limit, lambda part: len(backend.tokenize(prompt(part))))
         tokens = tuple(backend.tokenize(prompt(fitted)))
-        return Request(tokens, most, self._constraint, Sampling(), (), adapter), len(fitted) < len(text)
+        return Request(tokens, most, self._constraint, Sampling(), (), adapter, stream=False), len(fitted) < len(text)

@@ -64,7 +64,7 @@ def plan_chat(service: Service, body: ChatRequest, adapter: str | None) -> Plan:
     sampling = _sampling(
         service, body, 1.0 if task is None else GREEDY, (body.top_logprobs or 0) if body.logprobs else None
     )
-    first = Request(prompt, room, constraint, sampling, tuple(body.stops), adapter)
+    first = Request(prompt, room, constraint, sampling, tuple(body.stops), adapter, bool(body.stream))
     return Plan(_choices(first, body.n or 1), mode == "auto" if tools else None)
 
 
@@ -79,7 +79,7 @@ def plan_completion(service: Service, body: CompletionRequest, adapter: str | No
     for prompt in token_lists(service, body.prompt):
         most = DEFAULT_COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens
         room = service.room(prompt, most, adapter or service.name)
-        first = Request(prompt, room, constraint, sampling, tuple(body.stops), adapter)
+        first = Request(prompt, room, constraint, sampling, tuple(body.stops), adapter, bool(body.stream))
         requests += _choices(first, body.n or 1)
     return Plan(requests)
 

@@ -30,7 +30,7 @@ def fastest_threads() -> int:
         seconds = {}
         for threads in (most, most // 2):
             torch.set_num_threads(threads)
-            seconds[threads] = _seconds(torch.float32)
+            (seconds[threads],) = _seconds(torch.float32)
     finally:
         torch.set_num_threads(before)
     return most // 2 if seconds[most // 2] * 1.1 < seconds[most] else most
@@ -47,18 +47,20 @@ def fastest_dtype() -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device() == "mps":
         return torch.float32
-    short = torch.tensor(int(_seconds(torch.bfloat16) * 1.2 < _seconds(torch.float32)))
+    bf16, fp32 = _seconds(torch.bfloat16, torch.float32)
+    short = torch.tensor(int(bf16 * 1.2 < fp32))
     if torch.distributed.is_initialized():  # workers must agree, and may measure otherwise
         torch.distributed.all_reduce(short, torch.distributed.ReduceOp.MIN)
     return torch.bfloat16 if short else torch.float32
 
 
-def _seconds(dtype: torch.dtype) -> float:
-    one, other = torch.randn(1024, 576).to(dtype), torch.randn(1536, 576).to(dtype)
-    best = float("inf")
-    # The first ones pay for oneDNN's choice of kernel; later ones may be held up by a neighbour for some time.
-    for _ in range(24):
-        start = time.perf_counter()
-        torch.nn.functional.linear(one, other)
-        best = min(best, time.perf_counter() - start)
+def _seconds(*dtypes: torch.dtype) -> list[float]:
+    """The least time of each. They take turns, for a busy neighbour may stay long enough to spoil all of one's."""
+    sides = [(torch.randn(1024, 576).to(dtype), torch.randn(1536, 576).to(dtype)) for dtype in dtypes]
+    best = [float("inf")] * len(dtypes)
+    for _ in range(24):  # the first ones pay for oneDNN's choice of kernel
+        for index, (one, other) in enumerate(sides):
+            start = time.perf_counter()
+            torch.nn.functional.linear(one, other)
+            best[index] = min(best[index], time.perf_counter() - start)
     return best

@@ -89,6 +89,7 @@ def _measure(trainer: Any, rows: list[int], shared: bool) -> Cost:
     devices = [trainer.args.device] if trainer.args.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         for _ in range(2):
+            kept.clear()
             started = time.perf_counter()
             inputs = trainer._prepare_inputs(dict(batch))
             trainer.model.train()

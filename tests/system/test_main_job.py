@@ -26,9 +26,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small recipe made of the demo's own: generated mail alone, a few training steps."""
     folder = tmp_path_factory.mktemp("work")
     recipe = load_recipe(ROOT / "recipes" / "email-events.yaml").model_dump(mode="json")
-    recipe["data"]["sources"] = [{"kind": "generated-event-mail", "sample": 60, "languages": {"en": 1}}]
+    recipe["data"]["sources"] = [{"kind": "generated-event-mail", "sample": 40, "languages": {"en": 1}}]
     recipe["sft"]["epochs"] = 1
-    recipe["dpo"].update(pairs=16)
+    recipe["dpo"].update(pairs=12)
     recipe["export"].update(formats=["F16", "Q4_0"])
     (folder / "mails.yaml").write_text(json.dumps(recipe))
     return folder

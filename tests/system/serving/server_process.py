@@ -35,7 +35,7 @@ class Process:
         return self.process.wait(60)
 
 
-def wait(holds: Callable[[], bool], seconds: float = 30) -> None:
+def wait(holds: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something holds; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not holds():

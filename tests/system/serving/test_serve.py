@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +19,7 @@ pytest.importorskip("kserve", reason="the extra `serve` is not installed")
 import httpx
 import openai
 from pydantic import BaseModel
-from server_process import STILLROOM, Process
+from server_process import STILLROOM, Process, wait
 
 BRIEF: Any = {"role": "system", "content": "Be brief."}
 HELLO: Any = [BRIEF, {"role": "user", "content": "Say hello to Ann."}]
@@ -169,8 +167,14 @@ def test_probes_do_not_wait_for_the_decoding(server: Process) -> None:
 
 def test_a_log_line_a_request_without_its_text(server: Process) -> None:
     httpx.post(f"{server.url}/v1/extract", json={"text": MAIL}, headers={"X-Request-Id": "r-42"}, timeout=120)
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    (line,) = [line for line in lines if line.get("request_id") == "r-42"]
+
+    def logged() -> list[dict[str, object]]:
+        lines = server.log.read_text().splitlines(keepends=True)
+        whole = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [line for line in whole if line.get("request_id") == "r-42"]
+
+    wait(logged)  # the line is written once the answer is out: the client may be ahead of it
+    (line,) = logged()
     assert (line["path"], line["status"], line["model"]) == ("/v1/extract", 200, "mails")
     assert "Friday" not in server.log.read_text()
 
@@ -295,10 +299,3 @@ def reached(url: str) -> bool:
         return httpx.get(f"{url}/v2/health/ready").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def wait(holds: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come to hold"
-        threading.Event().wait(0.02)

@@ -44,6 +44,13 @@ def test_an_answer_under_a_schema(engine: Engine, ask: Ask) -> None:
     assert min(usage.queue_seconds, usage.prefill_seconds, usage.decode_seconds) >= 0
 
 
+def test_an_answer_that_nobody_reads_along_is_told_at_once(engine: Engine, ask: Ask) -> None:
+    for options in ({}, {"constraint": engine.compile("json_schema", SCHEMA)}):
+        streamed, whole = ask("Hello", 12, **options).wait(), ask("Hello", 12, stream=False, **options).wait()
+        assert len(streamed.events) > 2 == len(whole.events)
+        assert (whole.text, whole.tokens, whole.end.reason) == (streamed.text, streamed.tokens, streamed.end.reason)
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "check"),
     [

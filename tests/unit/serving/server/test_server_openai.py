@@ -386,7 +386,7 @@ def figures(server: Live) -> None:
         'vllm:generation_tokens_total{engine="0",model_name="tiny"} 5.0',
         'vllm:prefix_cache_hits_total{engine="0",model_name="tiny"} 3.0',
         'vllm:time_to_first_token_seconds_count{engine="0",model_name="tiny"} 1.0',
-        'vllm:inter_token_latency_seconds_count{engine="0",model_name="tiny"} 5.0',
+        'vllm:inter_token_latency_seconds_count{engine="0",model_name="tiny"} 4.0',
         'stillroom:accepted_tokens_total{engine="0",model_name="tiny"} 1.0',
         'vllm:lora_requests_info{max_lora="16",running_lora_adapters="",waiting_lora_adapters=""}',
     ):
