@@ -17,9 +17,9 @@ from serving.engine.memory import cells_that_fit, weight_bytes
 from serving.engine.prefix_file import load_prefix, prefix_key, save_prefix
 from serving.engine.request import EMBEDDINGS_ONLY, Event, InvalidRequest, Request
 from serving.engine.scheduler import Limits, Scheduler, Stats, Ticket
-from stillroom import files, machine
+from stillroom import machine
 from stillroom.errors import UserError
-from stillroom.export.gguf import check_adapter, check_gguf, read_metadata
+from stillroom.export.gguf import check_adapter, check_gguf, gguf_sha256, read_metadata
 
 
 class Engine:
@@ -38,8 +38,8 @@ class Engine:
         sequences = 2 * limits.slots + 1  # as many finished ones as live ones, and the pinned prefix
         checker = Checker()
         try:
-            checker.start()  # it takes as long to be ready as the model takes to load
             self._llama = Llama(gguf, sequences=sequences, cells=cells, fast=True)
+            checker.start()  # it is ready when the vocabulary is
             self.generates = self._llama.generates
             """Whether it answers; other models make embeddings only."""
             tokenizer = self._llama.constraint_tokenizer() if self.generates else None
@@ -180,7 +180,7 @@ class Engine:
 def _checked(gguf: Path, expected: str | None) -> str:
     """The file's sha256, once it is what it should be, or else loads in a child process."""
     check_gguf(gguf, load=expected is None)
-    found = files.sha256(gguf)
+    found = gguf_sha256(gguf)
     if expected is not None and found != expected:
         raise UserError(
             f"{gguf} is not the file that it should be: its sha256 is {found}, expected {expected}. Copy it again."

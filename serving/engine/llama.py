@@ -31,6 +31,9 @@ class CacheFull(RuntimeError):
     """llama.cpp found no cells for a batch; nothing was computed."""
 
 
+_INT = ctypes.c_int32
+
+
 class Llama:
     """One GGUF model with one context.
 
@@ -76,7 +79,8 @@ class Llama:
         recurrent = llama_cpp.llama_model_is_recurrent(self.model) or llama_cpp.llama_model_is_hybrid(self.model)
         self.cuts = not recurrent
         """Whether a sequence can be cut or shared at any place. A recurrent state (Mamba's) knows only its end."""
-        self.end_tokens = {token for token in range(self.words) if llama_cpp.llama_vocab_is_eog(self._vocab, token)}
+        ends = _quick("llama_vocab_is_eog", ctypes.c_void_p, _INT, result=ctypes.c_bool)
+        self.end_tokens = {token for token in range(self.words) if ends(self._vocab, token)}
         if self._kernels is not None and self.generates:
             self._kernels.take_in(self.model, self._compute_one)
 
@@ -136,16 +140,19 @@ class Llama:
         return b"".join(map(self.piece, tokens)).decode(errors="replace")
 
     def constraint_tokenizer(self) -> Any:
-        """llguidance's view of this vocabulary (takes a quarter of a second; llguidance's own reader takes half as long
-        again, for it warns of a call that llama.cpp gave up, once a token)."""
+        """llguidance's view of this vocabulary (takes a sixth of a second; llguidance's own reader takes twice as long,
+        for it warns of a call that llama.cpp gave up, once a token)."""
         from llguidance import LLTokenizer
 
         lib, vocab, room = self._lib, self._vocab, 1024
         control, defined = lib.LLAMA_TOKEN_ATTR_CONTROL, lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+        piece = _quick("llama_token_to_piece", ctypes.c_void_p, _INT, ctypes.c_void_p, _INT, _INT, ctypes.c_bool)
+        attributes = _quick("llama_vocab_get_attr", ctypes.c_void_p, _INT)
         buffer, tokens = ctypes.create_string_buffer(room), list[bytes]()
+        place = ctypes.addressof(buffer)
         for token in range(self.words):
-            text = ctypes.string_at(buffer, max(0, lib.llama_token_to_piece(vocab, token, buffer, room, 0, True)))
-            kind = lib.llama_vocab_get_attr(vocab, token)
+            text: bytes = buffer[: max(0, piece(vocab, token, place, room, 0, True))]  # type: ignore[assignment]
+            kind = attributes(vocab, token)
             if kind & control or (kind & defined and text.startswith(b"<") and text.endswith(b">")):
                 text = b"\xff" + text  # how llguidance knows a mark from its text
             tokens.append(text)
@@ -231,6 +238,16 @@ class Llama:
             self._lib.llama_model_free(self.model)
         if self._kernels is not None:
             self._kernels.forget(self.model)
+
+
+def _quick(name: str, *arguments: Any, result: Any = _INT) -> Any:
+    """A function of llama.cpp for loops over a vocabulary: it keeps Python's lock, which the package's own gives back
+    and takes again at every call, to wait for it while another thread computes."""
+    import llama_cpp
+
+    address = ctypes.cast(getattr(llama_cpp.llama_cpp._lib, name), ctypes.c_void_p).value
+    assert address is not None
+    return ctypes.PYFUNCTYPE(result, *arguments)(address)
 
 
 def _last(lines: Sequence[str]) -> str:

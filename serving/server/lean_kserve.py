@@ -7,8 +7,23 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
+
+
+@contextmanager
+def _absent(name: str) -> Iterator[None]:
+    """As if a module that was not imported yet were not installed."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 class _Package(ModuleType):
@@ -48,6 +63,8 @@ def prepare() -> None:
         return
     sys.modules["pandas"] = pandas = _Pandas("pandas")
     pandas.__dict__["DataFrame"] = _Frame
+    with suppress(ImportError), _absent("rich"):
+        importlib.import_module("httpx")  # without its command line
     try:
         for name in ("protocol.infer_type", "utils.utils"):
             importlib.import_module(f"kserve.{name}")

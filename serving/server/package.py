@@ -5,11 +5,14 @@ beside it or above, `recipe.yaml`, `lineage.json` and `evaluation.json`. A run f
 """
 
 import re
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stillroom.errors import UserError
-from stillroom.files import read_json, sha256
+from stillroom.export.gguf import gguf_sha256
+from stillroom.files import read_json
 from stillroom.recipe.load import load_recipe
 from stillroom.recipe.model import Recipe
 from stillroom.track.layout import FOLDERS
@@ -40,7 +43,7 @@ class Package:
         """
         if len(self.digests) < 2:
             return next(iter(self.digests), None)
-        digest = sha256(self.gguf)
+        digest = gguf_sha256(self.gguf)
         if digest not in self.digests:
             raise UserError(
                 f"{self.gguf} is none of the files that its lineage names: its sha256 is {digest}. It was changed or "
@@ -59,10 +62,17 @@ def open_package(path: Path, name: str | None = None) -> Package:
     gguf = path if path.is_file() else _in_folder(path)
     if path.is_file() and path.suffix != ".gguf":
         raise UserError(f"{path} is not a GGUF file: its name must end in .gguf.")
+    # The weights are read without Python's lock, while Python reads the recipe.
+    threading.Thread(target=_hash, args=(gguf,), daemon=True).start()
     recipe_file, lineage = _beside(gguf, RECIPE), _beside(gguf, LINEAGE)
     recipe = load_recipe(recipe_file, sources_must_exist=False) if recipe_file else None
     found = name or (recipe.name if recipe else gguf.stem)
     return Package(found, gguf, recipe, _digests(lineage, gguf.name) if lineage else frozenset())
+
+
+def _hash(gguf: Path) -> None:
+    with suppress(OSError, ValueError):  # whoever asks for the digest is told
+        gguf_sha256(gguf)
 
 
 def _in_folder(folder: Path) -> Path:

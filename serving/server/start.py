@@ -1,6 +1,7 @@
 """From settings to a server that listens: the one path of `stillroom serve` and of the predictor."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -55,6 +56,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     for everything that the user can put right, before the port opens.
     """
     start = time.monotonic()
+    gc.disable()  # what is imported stays: to look through it again and again for garbage takes a tenth of the start
     from prometheus_client import REGISTRY, disable_created_metrics
 
     disable_created_metrics()  # a second series for each, which nobody queries
@@ -70,8 +72,9 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     bound = bind(settings.host, settings.port)
     configure()
     folder = settings.adapter_dir or package.gguf.parent
+    _import_engine(package)
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
-        # The weights are read and laid out while Python imports the web framework.
+        # The weights are read and laid out, mostly without Python's lock, while Python imports the web framework.
         loading = loader.submit(open_service, settings, package, REGISTRY, tracer)
         from serving.server.lean_kserve import prepare
 
@@ -86,6 +89,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     try:
         extractor = Extractor(service, 2 * settings.slots)
         asyncio.run(first_token(service))
+        gc.enable()
         service.lifecycle.started = True
         serve(
             KServeModel(extractor),
@@ -102,16 +106,20 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
         tracer.close()
 
 
+def _import_engine(package: "Package") -> None:
+    """What the engine needs of Python before it can leave it, for two threads that both import hold each other up."""
+    import llama_cpp  # noqa: F401
+
+    from serving.engine import engine  # noqa: F401
+    from stillroom.export.gguf import read_metadata
+
+    read_metadata(package.gguf)  # is kept
+
+
 def open_service(settings: Settings, package: "Package", registry: "CollectorRegistry", tracer: "Tracer") -> "Service":
     """Load the model. Raises UserError for a file that cannot be used."""
     from serving.engine.engine import Engine
     from serving.engine.scheduler import Limits
-    from serving.server.backend import EngineBackend
-    from serving.server.lifecycle import Lifecycle
-    from serving.server.metrics import Metrics
-    from serving.server.service import Service
-    from stillroom.models.cache import cache_folder
-    from stillroom.recipe.prompt import Prompter
 
     start = time.monotonic()
     limits = Limits(
@@ -121,6 +129,14 @@ def open_service(settings: Settings, package: "Package", registry: "CollectorReg
         max_num_queued_tokens=settings.max_num_queued_tokens,
     )
     engine = Engine(package.gguf, limits, sha256=package.digest())
+    # Not before: the engine leaves Python's lock to whoever imports meanwhile.
+    from serving.server.backend import EngineBackend
+    from serving.server.lifecycle import Lifecycle
+    from serving.server.metrics import Metrics
+    from serving.server.service import Service
+    from stillroom.models.cache import cache_folder
+    from stillroom.recipe.prompt import Prompter
+
     if package.recipe is not None:
         prefix = Prompter(package.recipe, engine.chat_template, engine.bos_token, engine.eos_token).prefix
         engine.warm(prefix, cache_folder() / "prefixes")

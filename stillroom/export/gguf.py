@@ -1,9 +1,13 @@
 """GGUF files: made by llama.cpp's converter, read, and checked before anything opens them."""
 
+import hashlib
+import mmap
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +21,7 @@ UnquantisedFormat = Literal["F16", "BF16", "F32"]
 # A model of this project's size loads in a second; only a file that makes llama.cpp hang takes this long.
 PROBE_SECONDS = 300
 PROBE_REFUSED = 3
+_hashing = threading.Lock()
 
 
 def convert(hf: Path, out: Path, format: UnquantisedFormat, name: str | None = None) -> None:
@@ -37,6 +42,20 @@ def convert(hf: Path, out: Path, format: UnquantisedFormat, name: str | None = N
 def read_metadata(gguf: Path) -> dict[str, Any]:
     """Every metadata entry of a GGUF file; raises UserError for a file that is not one."""
     return read_gguf(gguf).metadata
+
+
+def gguf_sha256(gguf: Path) -> str:
+    """Hex digest of a GGUF file; one that has not changed is read once, and by one thread while others wait for it."""
+    found = gguf.stat()
+    with _hashing:
+        return _sha256(gguf.absolute(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=4)
+def _sha256(gguf: Path, inode: int, size: int, written: int, changed: int) -> str:
+    with gguf.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        # One call, without Python's lock: chunk by chunk, a thread that imports meanwhile makes it take seconds.
+        return hashlib.sha256(data).hexdigest()
 
 
 def tensor_names(architecture: str, config: Any) -> Callable[[str], str | None]:
