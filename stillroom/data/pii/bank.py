@@ -6,11 +6,12 @@ from functools import lru_cache
 from stillroom.data.pii.span import Text
 
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?=(?:[\s\u00a0-]{0,2}[A-Za-z0-9]){11})")
-_MAY_BE_IBAN = re.compile(r"[A-Za-z][A-Za-z]\d\d")
+_MAY_BE_IBAN = re.compile(r"\d(?<=[A-Za-z][A-Za-z]\d)\d")
 _CARD = re.compile(
     r"(?<![A-Za-z0-9_.,+-])(?<!\d[ ])\d{4}(?:[ -]?\d{4}){3}(?:[ -]\d{1,3})?(?![A-Za-z0-9_-]|[ ]\d)"
     r"|(?<![A-Za-z0-9_.,+-])(?:\d{4}[ -]\d{6}[ -]\d{5}|\d{4}[ -]\d{6}[ -]\d{4}|\d{13,19})(?![A-Za-z0-9_-]|[ ]\d{3})"
 )
+_MAY_BE_CARD = re.compile(r"\d{4}[ -]?\d{4}")
 # Visa, Mastercard, American Express, Discover, JCB, Diners, UnionPay, Maestro: the digits their numbers begin with.
 _BRANDS = re.compile(
     r"(?:4(?=\d{12}(?:\d{3}){0,2}$)|(?:5[1-5]|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720|6011|65|64[4-9]|35(?:2[89]|[3-8]\d))"
@@ -41,7 +42,7 @@ def find_ibans(text: Text, start: int, stop: int) -> None:
 
 def find_cards(text: Text, start: int, end: int) -> None:
     """Take the card numbers of a line; what is called an order number is none, though it may pass Luhn's check."""
-    for match in _CARD.finditer(text.left, start, end):
+    for match in _CARD.finditer(text.left, start, end) if _MAY_BE_CARD.search(text.left, start, end) else ():
         digits = re.sub(r"\D", "", match[0])
         if not _BRANDS.fullmatch(digits) or not luhn_is_valid(digits):
             continue

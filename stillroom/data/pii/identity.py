@@ -15,6 +15,7 @@ _NINO = re.compile(
     r"(?<![A-Za-z0-9])(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?"
     r"\d{2} ?\d{2} ?\d{2} ?[A-D](?![A-Za-z0-9])"
 )
+_MAY_BE_NINO = re.compile(r"[A-Z][A-Z] ?\d\d")
 _GERMAN_TAX = re.compile(r"(?<![A-Za-z0-9_-])[1-9]\d(?: ?\d{3}){3}(?![A-Za-z0-9_-])")
 _GERMAN_PENSION = re.compile(r"(?<![A-Za-z0-9])\d{2} ?[0-3]\d[01]\d{3} ?[A-Z] ?\d{3}(?![A-Za-z0-9])")
 _DOCUMENT = re.compile(
@@ -46,7 +47,7 @@ def _find_by_shape(text: Text, start: int, end: int, digits: int) -> None:
         # "My social, for the tax office": a word for another of a person's numbers says nothing against it.
         if text.is_called(match.start(), "ssn", "tax", "document") is not False:
             text.take(*match.span(), "id_number")
-    for match in _NINO.finditer(text.left, start, end):
+    for match in _NINO.finditer(text.left, start, end) if _MAY_BE_NINO.search(text.left, start, end) else ():
         if text.is_called(match.start(), "document"):  # without its name it may be a room or a part as well
             text.take(*match.span(), "id_number")
     for match in _GERMAN_PENSION.finditer(text.left, start, end) if digits >= 11 else ():

@@ -29,6 +29,8 @@ _MAY_BE_WRITTEN = re.compile(
     r"|(?<=\s)at\s\S+\s(?:dot|punkt)\s|(?<=@)[ ]?\w)",
     re.IGNORECASE,
 )
+# What that must hold in turn: a sign, or "at" with white space or brackets around it, or the end of "Klammeraffe".
+_MAY_BE_AT = re.compile(r"[@tTeE](?:(?<=@)|(?<=[\s\[({<][aAäÄ].)[\s\])}>]|(?<=[fF].)[\s\])}>])")
 MIDDLE = re.compile(_AT.replace(r"[ ]?@[ ]?", r"[ ]?[@＠][ ]?"), re.IGNORECASE)
 """What stands between the name and the host."""
 DOT = re.compile(_DOT, re.IGNORECASE)
@@ -60,7 +62,7 @@ def find_addresses(text: Text) -> None:
             else:
                 text.take(start, end, "email")
         sign = _SIGN.search(text.left, stop)
-    if _MAY_BE_WRITTEN.search(text.left):
+    if _MAY_BE_AT.search(text.left) and _MAY_BE_WRITTEN.search(text.left):
         for match in _WRITTEN.finditer(text.left):
             if re.search(r"(?i)[\[({<]|\s(?:at|ät)\s|\s@|@\s", match[0]):
                 text.take(*match.span(), "email")

@@ -42,6 +42,8 @@ _SIZES = {
     "in_.aadhaar": {12}, "in_.pan": {10}, "tr.tckimlik": {11}, "kr.rrn": {13},
 }  # fmt: skip
 _NAMES = re.compile("|".join(f"({names})" for names in _NAMED))
+_MAY_BE_NAMED = re.compile(f"(?<![^\\W_])(?:{'|'.join(_NAMED)})")
+"""The same where a word begins, which is all that counts; quicker to look for."""
 _MAY_BE = re.compile(r"[\dA-Z](?:(?<=\d)[\d ./-]{6}[\dA-Z]|(?<=[A-Z])(?:[A-Z]{3,5}\d{2}|\d{7}))")
 _REACH = 24
 """Characters between a name and its number: `N° de sécurité sociale : `, `Burgerservicenummer (BSN)`."""
@@ -50,7 +52,7 @@ _NUMBER = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{1,6}[ -]?)?\d(?:[ ./+-]?[A-Z0-9]
 
 def find_national_numbers(text: Text, start: int, stop: int) -> None:
     """Take what is called by the name of a national number in a line, and passes its check."""
-    if not _MAY_BE.search(text.left, start, stop):
+    if not _MAY_BE.search(text.left, start, stop) or not _MAY_BE_NAMED.search(text.left, start, stop):
         return
     for name in _NAMES.finditer(text.left, start, stop):
         before = text.left[name.start() - 1 : name.start()]

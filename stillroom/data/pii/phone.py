@@ -20,28 +20,34 @@ _SHAPES = {"FR": re.compile(r"0[1-9](?:[ .]\d\d){4}"), "ES": re.compile(r"[67]\d
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d([ -]?)\d{4}\1\d{4}")
 # Dates, clock times, amounts, UUIDs, codes with letters and web addresses hold digits too.
 _OTHER_NUMBERS = re.compile(
+    # By what they begin with, so that few are tried at each place: a letter where a word begins, a digit, or a sign.
     r"(?:https?://\S+|www\.\S+)"
-    r"|(?:(?<![A-Za-z0-9])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9]))"
-    r"|(?:(?<![A-Za-z0-9])(?!(?i:tel|fon|fax|mob|ph|phone|t|m|f|handy|mobil|telefon|cell|wa|whatsapp)[-_/]?\d)"
-    r"[A-Za-z]+[-_/#]?\d[\w/-]*)"
+    r"|(?<![A-Za-z0-9])(?=[A-Za-z])(?:"
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9])"
+    r"|(?=[A-Za-z]++[-_/#]?\d)"
+    r"(?!(?i:tel|fon|fax|mob|ph|phone|t|m|f|handy|mobil|telefon|cell|wa|whatsapp)[-_/]?\d)[A-Za-z]++[-_/#]?\d[\w/-]*"
+    r"|\b(?:USD|EUR|GBP|CHF|CNY|RMB)\s?\d[\d.,']*(?:[ ]\d{3})*"
+    r")|(?=\d)(?:"
+    r"(?:(?<![A-Za-z0-9])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9]))"
     r"|(?:(?<![\d+])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)(?:[ T]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)"
     r"|(?:(?<![\d+])(?<!\d[./])\d{1,2}[-/.][ ]?\d{1,2}[-/.][ ]?(?:\d{4}|\d{2})(?!\d|[./]\d))"
     r"|(?:(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d))"
     r"|(?:(?<![\d+])[0-2]\d[0-5]\d\s?[-–]\s?[0-2]\d[0-5]\d(?![\d-]))"
     r"|(?:(?<![\d+])(?:19|20)\d{2}\s?[-–]\s?(?:19|20)\d{2}(?!\d))"
-    r"|(?:(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF|CNY|RMB))\s?\d[\d.,']*(?:[ ]\d{3})*)"
     r"|(?:(?<![\d+])\d[\d.,' ]{0,40}\d?\s?(?:[€$£¥%]|(?:USD|EUR|GBP|CHF|CNY|RMB|Euro|Dollar|元|万|块)(?![A-Za-z])))"
     r"|(?:(?<![\d.+])\d{1,3}(?:[.,'’]\d{3}){2,}(?:[.,]\d{1,2})?(?![\d-]))"
     r"|(?:(?<![\d.,+])\d+[.,]\d{1,3}(?![\d.,/-]))"
+    r")|[$€£¥]\s?\d[\d.,']*(?:[ ]\d{3})*"
 )
 
 # A link that begins a call or a chat: what follows is a number with its country code, whether it has a plus or not.
+_MAY_BE_LINKED = re.compile(r"[/=:]\+?\d{7}")
 _LINKED = re.compile(r"(?:\bwa\.me/|whatsapp\.com/send\?phone=|\b(?:tel|sms|callto):)(\+?[1-9]\d{6,14})(?!\d)")
 
 
 def find_phone_numbers(text: Text, start: int, end: int) -> None:
     """Take the telephone numbers of a line. What else holds digits is taken away first, so this comes last."""
-    for link in _LINKED.finditer(text.left, start, end):
+    for link in _LINKED.finditer(text.left, start, end) if _MAY_BE_LINKED.search(text.left, start, end) else ():
         text.take(*link.span(1), "phone")
     if _MAY_BE.search(text.left, start, end):
         text.blank_all(_OTHER_NUMBERS, start, end)

@@ -1,6 +1,7 @@
 """What a number is called by the words before it, in the languages that the finders know."""
 
 import re
+from functools import lru_cache
 
 NEAR = 48
 """Characters before a number in which a word may say what it is."""
@@ -66,8 +67,9 @@ _PATTERNS = {
 _SOME_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|nr\.?|number|nummeret)\s*[:.#]?\s*$")
 
 
+@lru_cache(4096)  # the same words stand before many numbers
 def last_called(before: str) -> dict[str, int]:
-    """Where the last word of each name ends in a text; -1 where none stands in it."""
+    """Where the last word of each name ends in a text; -1 where none stands in it. Not to be changed."""
     before = before.lower()
     ends = {
         name: max((match.end() for pattern in patterns for match in pattern.finditer(before)), default=-1)
