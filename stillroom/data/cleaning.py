@@ -58,7 +58,7 @@ class Cleaner:
             rows = {place: one.item for place, one in enumerate(outcomes) if isinstance(one.item, Row)}
             told = languages(list(rows.values()), bounds.languages, bounds.language_probability)
             for place, result in zip(rows, told, strict=True):
-                outcomes[place] = replace(outcomes[place], item=result)
+                outcomes[place] = Outcome(result, outcomes[place].pairs, outcomes[place].cut)
         return outcomes
 
     def _outcome(self, item: Row | Rejected) -> Outcome:

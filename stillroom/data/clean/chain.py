@@ -129,7 +129,8 @@ class _FirstPass:
         keys: list[int] = []
         for item in chunk.items:
             if isinstance(item, Row):
-                item = replace(item, text=item.text.strip())
+                text = item.text.strip()
+                item = item if text == item.text else replace(item, text=text)
                 item = repair(item) if self.repair else item
                 keys += line_keys(item.text)
             items.append(item)

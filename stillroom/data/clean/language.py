@@ -22,11 +22,12 @@ def languages(rows: Sequence[Row], wanted: Sequence[str], least: float) -> list[
     results: list[Row | Rejected] = []
     identifier = _identifier()
     columns = [place for place, code in enumerate(identifier.nb_classes) if code in wanted]
-    for row, likely in zip(rows, _probabilities([row.text[:ENOUGH] for row in rows]), strict=True):
-        probability, first = sum(likely[columns].tolist()), int(likely.argmax())
-        best = str(identifier.nb_classes[first])
+    likely = _probabilities([row.text[:ENOUGH] for row in rows])
+    firsts = likely.argmax(axis=1).tolist() if rows else []
+    for place, (row, first, of_wanted) in enumerate(zip(rows, firsts, likely[:, columns].tolist(), strict=True)):
+        best, probability = str(identifier.nb_classes[first]), sum(of_wanted)
         if probability < least:
-            said = f"{best} ({likely[first]:.2f}); {', '.join(wanted)} {probability:.2f}, at least {least:g}"
+            said = f"{best} ({likely[place, first]:.2f}); {', '.join(wanted)} {probability:.2f}, at least {least:g}"
             results.append(Rejected(row, OTHER_LANGUAGE, said, {"value": round(probability, 4), "bound": least}))
         else:
             results.append(row if "language" in row.meta else replace(row, meta={**row.meta, "language": best}))

@@ -16,6 +16,8 @@ _MAY_NEED_REPAIR = re.compile(
     "&#?[0-9A-Za-z]{1,24};|[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9fÂÃ\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\u2028\u2029"
     "\u206a-\u206f\ud800-\udfff\ufb00-\ufb06\ufeff\ufff9-\uffff]"
 )
+_MAY_BE_BAD = re.compile("[\xa0-\u2fff\uf8ff]{2}|[Œœ]")
+"""Mojibake is two such signs side by side, or one of which the pattern above knows; this is quicker than ftfy's own."""
 
 
 def repair(row: Row) -> Row:
@@ -31,7 +33,11 @@ def repair_text(text: str) -> str:
     import ftfy
     from ftfy.badness import is_bad
 
-    if not _MAY_NEED_REPAIR.search(text) and unicodedata.is_normalized("NFC", text) and not is_bad(text):
+    if (
+        not _MAY_NEED_REPAIR.search(text)
+        and unicodedata.is_normalized("NFC", text)
+        and not (_MAY_BE_BAD.search(text) and is_bad(text))
+    ):
         return text  # what ftfy would find out line by line
 
     # Repairing one layer of mojibake can lay bare another, and a control character that is dropped can join two halves.

@@ -1,7 +1,8 @@
 """Texts that repeat themselves: shares of repeated lines and runs of words, as Gopher's filter takes them."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from stillroom.data.clean.text import words_of
 from stillroom.data.reading import Rejected
@@ -9,6 +10,7 @@ from stillroom.data.rows import Row
 from stillroom.recipe.cleaning import Repetition
 
 REPEATS = "the text repeats itself"
+Words = tuple[str, ...]
 
 
 def repetition(row: Row, bounds: Repetition) -> Row | Rejected:
@@ -36,36 +38,40 @@ def _shares(text: str, bounds: Repetition) -> Iterator[tuple[str, float, float]]
     if len(words) < bounds.min_words:
         return
     total = sum(map(len, words))
+    counts = Counter(words)
+    again = [place for place, word in enumerate(words) if counts[word] > 1]
     for size, bound in enumerate(bounds.top_ngrams, start=2):
-        share = _top(words, size, total)
-        if not share:  # what comes once comes once with more words, too
+        runs = _repeated(words, size, again)
+        if not runs:  # what comes once comes once with more words, too
             return
-        yield f"characters in the commonest run of {size} words", share, bound
+        again = sorted(chain.from_iterable(runs.values()))
+        yield f"characters in the commonest run of {size} words", min(1.0, _commonest(runs) / total), bound
     for size, bound in enumerate(bounds.duplicate_ngrams, start=5):
-        share = _repeated(words, size, total)
-        if not share:
+        runs = _repeated(words, size, again)
+        if not runs:
             return
-        yield f"characters in repeated runs of {size} words", share, bound
+        again = sorted(chain.from_iterable(runs.values()))
+        yield f"characters in repeated runs of {size} words", _covered(words, size, runs) / total, bound
 
 
-def _top(words: Sequence[str], size: int, total: int) -> float:
-    """Share of the characters in the commonest run of `size` words; 0 where none comes twice."""
-    counts = Counter(zip(*(words[start:] for start in range(size)), strict=False))
-    most = max((count * sum(map(len, run)) for run, count in counts.items() if count > 1), default=0)
-    return min(1.0, most / total)
+def _repeated(words: Words, size: int, places: Iterable[int]) -> dict[Words, list[int]]:
+    """Where the runs of `size` words begin that come more than once; `places` are all at which one may begin."""
+    found: dict[Words, list[int]] = defaultdict(list)
+    for place in places:
+        if place + size <= len(words):
+            found[words[place : place + size]].append(place)
+    return {run: begins for run, begins in found.items() if len(begins) > 1}
 
 
-def _repeated(words: Sequence[str], size: int, total: int) -> float:
-    """Share of the characters in words that lie in a run of `size` words which stood before; each counts once."""
-    runs = list(zip(*(words[step:] for step in range(size)), strict=False))
-    if len(set(runs)) == len(runs):
-        return 0.0
-    seen: set[tuple[str, ...]] = set()
+def _commonest(runs: Mapping[Words, list[int]]) -> int:
+    """Characters of the commonest run, each time it comes."""
+    return max(len(begins) * sum(map(len, run)) for run, begins in runs.items())
+
+
+def _covered(words: Words, size: int, runs: Mapping[Words, list[int]]) -> int:
+    """Characters in runs that stood before; each counts once."""
     characters = covered = 0
-    for start, run in enumerate(runs):
-        if run in seen:
-            characters += sum(map(len, words[max(start, covered) : start + size]))
-            covered = start + size
-        else:
-            seen.add(run)
-    return characters / total
+    for start in sorted(place for begins in runs.values() for place in begins[1:]):
+        characters += sum(map(len, words[max(start, covered) : start + size]))
+        covered = start + size
+    return characters

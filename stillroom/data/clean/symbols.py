@@ -1,13 +1,10 @@
 """Texts that are more signs than words: number signs, ellipses, bullets and words without a letter."""
 
-import re
-
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
 from stillroom.recipe.cleaning import Symbols
 
 MORE_SIGNS = "more signs than words"
-_ELLIPSIS = re.compile(r"\.\.\.|…")
 _BULLETS = ("•", "‣", "▶", "◦", "■", "□", "*", "-", "·")
 
 
@@ -18,10 +15,10 @@ def symbols(row: Row, bounds: Symbols) -> Row | Rejected:
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not words:
         return row
-    signs = (text.count("#") + len(_ELLIPSIS.findall(text))) / len(words)
+    signs = (text.count("#") + text.count("...") + text.count("…")) / len(words)
     bullets = sum(line.startswith(_BULLETS) for line in lines) / len(lines)
     trailing = sum(line.endswith(("...", "…")) for line in lines) / len(lines)
-    alphabetic = sum(word[0].isalpha() or any(map(str.isalpha, word)) for word in words) / len(words)
+    alphabetic = sum([word[0].isalpha() or any(map(str.isalpha, word)) for word in words]) / len(words)
     for name, share, bound, least in (
         ("number signs and ellipses a word", signs, bounds.symbols_per_word, False),
         ("lines with a bullet", bullets, bounds.bullet_lines, False),

@@ -1,16 +1,21 @@
 """Each step of cleaning on rows of its own."""
 
+import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
+from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.data.clean.boilerplate import LineCounts, line_keys
 from stillroom.data.clean.language import languages, likeliest
-from stillroom.data.clean.repair import repair, repair_text
-from stillroom.data.clean.repetition import repetition
+from stillroom.data.clean.repair import _MAY_BE_BAD, _MAY_NEED_REPAIR, repair, repair_text
+from stillroom.data.clean.repetition import _shares, repetition
 from stillroom.data.clean.symbols import symbols
 from stillroom.data.clean.text import split_words
 from stillroom.data.clean.toxicity import ListedWords, read_lists
@@ -65,6 +70,11 @@ def test_a_first_look_changes_nothing_of_what_ftfy_would_do(text: str) -> None:
 
     once = ftfy.fix_text(text, uncurl_quotes=False, fix_character_width=False)
     assert (repair_text(text) == text) == (once == text)
+
+
+@given(st.text(st.sampled_from("aZ .?1\n" + "".join(MOJIBAKE_CATEGORIES.values())), max_size=8))
+def test_what_is_not_looked_at_closely_is_not_bad(text: str) -> None:
+    assert not is_bad(text) or _MAY_BE_BAD.search(text) or _MAY_NEED_REPAIR.search(text)
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "Zs"]), max_size=40))
@@ -125,6 +135,30 @@ def test_repeated_runs_of_words_are_dropped_in_long_texts_alone() -> None:
     assert isinstance(repetition(row(chant * 2), Repetition()), Row)
     fresh = " ".join(f"word{number}" for number in range(200))
     assert isinstance(repetition(row(fresh), Repetition()), Row)
+
+
+@given(st.lists(st.sampled_from(["a", "bb", "会", "dddd"]), min_size=1, max_size=40))
+def test_shares_are_those_of_all_runs(words: list[str]) -> None:
+    def runs(size: int) -> list[tuple[str, ...]]:
+        return [tuple(words[place : place + size]) for place in range(len(words) - size + 1)]
+
+    def characters(some: Iterable[str]) -> int:
+        return sum(map(len, some))
+
+    wanted: list[float] = []
+    for size in (2, 3, 4):
+        wanted.append(max((n * characters(run) for run, n in Counter(runs(size)).items() if n > 1), default=0))
+    for size in range(5, 11):
+        all_runs = runs(size)
+        inside = {
+            place
+            for start, run in enumerate(all_runs)
+            if run in all_runs[:start]
+            for place in range(start, start + size)
+        }
+        wanted.append(characters(words[place] for place in inside))
+    shares = [share for _, share, _ in _shares(" ".join(words), Repetition(min_words=1))]
+    assert shares == [min(1.0, share / characters(words)) for share in takewhile(bool, wanted)]
 
 
 def test_chinese_is_judged_by_its_characters() -> None:
@@ -192,6 +226,13 @@ def test_listed_words_are_found_as_words() -> None:
     assert numbers(listed(row("你这个笨蛋吗"))) == (1, 0)
     assert listed(row("Amsterdamned forgo awayness")) == row("Amsterdamned forgo awayness")
     assert ListedWords(["damn"], 1)(row("damn")) == row("damn")
+
+
+@given(st.text(st.sampled_from("ab ö会-"), max_size=12))
+def test_listed_words_have_borders_on_both_sides(text: str) -> None:
+    found = re.findall(r"(?<!\w)ab a(?!\w)|(?<!\w)öb(?!\w)|会a(?!\w)|(?<!\w)b(?!\w)|-", " ".join(text.split()))
+    result = ListedWords(["b", "Öb", "ab a", "-", "会a"], 0)(row(text))
+    assert (result.numbers["value"] if isinstance(result, Rejected) else 0) == len(found)
 
 
 def test_word_lists_say_all_that_is_wrong(tmp_path: Path) -> None:
