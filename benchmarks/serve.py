@@ -3,6 +3,8 @@
     python -m benchmarks.serve                                        # the whole table, about 25 minutes on two cores
     python -m benchmarks.serve --work tuned-q8 --clients 8 --rounds 1 --no-trial         # a minute or two
 
+What was measured of other kinds of work before is kept beside it, with the commit of then.
+
 Every figure is of a fresh server, asked over HTTP, after as many other requests as it has slots. Contenders take
 turns in rounds, with nothing else running. A short trial finds a peer's best options for each kind of work. The last
 line is the summary; the exit status is 1 when a goal is missed.
@@ -87,12 +89,20 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     print(describe(), flush=True)
-    results: dict[str, Any] = {"machine": describe(), "lines": [], "bounds": [], "setups": {}}
+    results = _kept(options.out, options.work)
+    results["machines"] |= dict.fromkeys(options.work, describe())
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for name in options.work:
         for _ in _measure(known[name], options, results):
             options.out.write_text(json.dumps({**results, "setups": None}, indent=1))
     return summary(results, known)
+
+
+def _kept(file: Path, anew: Sequence[str]) -> dict[str, Any]:
+    """What a file holds of the kinds of work that are not measured anew."""
+    found = json.loads(file.read_text()) if file.exists() else {"machines": {}, "lines": [], "bounds": []}
+    kept = {name: [one for one in found[name] if one["work"] not in anew] for name in ("lines", "bounds")}
+    return {"machines": found["machines"], **kept, "setups": {}}
 
 
 def _measure(work: Workload, options: argparse.Namespace, results: dict[str, Any]) -> Iterator[None]:

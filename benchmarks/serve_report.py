@@ -32,7 +32,6 @@ def parts(docs: Path, style: Markup) -> list[str]:
         "most, where the others part: sums in another order, as in a batch of another shape, move those of a "
         "quantised model by some tenths. *Bound* is what the kernels alone would give: the engine's own batches, "
         "computed with nothing between them.",
-        found["machine"],
         "![Requests a second by contender, work and clients](images/serve.svg)",
     ]
     for work in workloads():
@@ -46,7 +45,8 @@ def parts(docs: Path, style: Markup) -> list[str]:
             )
             texts, rounds = max(line["texts"] for line in here), max(len(line["rounds"]) for line in here)
             asked = f"Different texts: {texts}; runs of each contender: {rounds}."
-            made += [f"### {work.title}", f"{asked} Options of the peers: {told}.", _table(here, bounds)]
+            made += [f"### {work.title}", f"{asked} Options of the peers: {told}.", found["machines"][work.name]]
+            made.append(_table(here, bounds))
     return made
 
 

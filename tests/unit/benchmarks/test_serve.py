@@ -118,13 +118,22 @@ def test_the_summary_names_what_is_missed(
     assert missed in said.partition(" | met: ")[0] and "of its bound" in said
 
 
+def test_what_is_not_measured_anew_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "serve.json"
+    assert serve._kept(file, ["chat"])["lines"] == []
+    lines = [line("stillroom", 5.0), line("stillroom", 2.0) | {"work": "chat"}]
+    file.write_text(json.dumps({"machines": {"tuned-q8": "of then"}, "lines": lines, "bounds": [BOUND]}))
+    assert serve._kept(file, ["chat"])["lines"] == lines[:1] and serve._kept(file, ["chat"])["bounds"] == [BOUND]
+    assert serve._kept(file, ["tuned-q8"])["bounds"] == []
+
+
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = tmp_path / "serve.json"
     monkeypatch.setattr(serve_report, "RESULTS", results)
     assert serve_report.parts(tmp_path, Markup("")) == []
     (tmp_path / "images").mkdir()
     lines = [line("stillroom", 5.0), line("llama-server", 1.25), line("stillroom", 2.0, clients=0, rate=2.1)]
-    results.write_text(json.dumps({"machine": "a machine", "lines": lines, "bounds": [BOUND]}))
+    results.write_text(json.dumps({"machines": {"tuned-q8": "a machine"}, "lines": lines, "bounds": [BOUND]}))
     page = "\n".join(serve_report.parts(tmp_path, Markup("<style></style>")))
     assert "4.00× the requests, p95 0.25×" in page and "96% of 5.20: 220 tokens at 1150/s" in page
     assert "--kv-unified, 8 slots at most" in page and "2.1 a second, at random" in page
