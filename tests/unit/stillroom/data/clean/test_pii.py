@@ -133,6 +133,20 @@ def test_a_number_that_fails_its_check_is_nobodys() -> None:
     assert find("BSN 123456783, PESEL 44051401459, DNI 45872310X") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("Kundennummer 4711-0815. Rückfragen: 0221 4710815-22.", "0221 4710815-22"),
+        ("Mieternummer 000815-02, Notdienst 0175 5556677", "0175 5556677"),
+        ("Quote case 7946 0992. Enquiries: 0131 496 0777.", "0131 496 0777"),
+        ("Bei Rückfragen Bestellnummer 0221 4710815 angeben", ""),
+        ("Enquiries with reference 0131 496 0777 only", ""),
+    ],
+)
+def test_whom_to_ask_is_called_by_telephone_unless_a_later_word_says_otherwise(text: str, number: str) -> None:
+    assert [text[span.start : span.end] for span in find(text)] == ([number] if number else [])
+
+
 def test_in_json_the_nearest_key_says_what_a_number_is() -> None:
     line = '{"phone": "+13125550188", "acct": "0171 1234567", "mobile": "0171 1234567"}'
     assert [line[span.start : span.end] for span in find(line)] == ["+13125550188", "0171 1234567"]
