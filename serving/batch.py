@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from stillroom.errors import UserError
+from stillroom.export.gguf import gguf_sha256
 from stillroom.files import full_disk_is_the_users, sha256, whole_file
 from stillroom.progress import Progress, say
 
@@ -116,7 +117,12 @@ def extract(job: Job, extractor: "Extractor", package: "Package") -> tuple[int, 
 
     Raises UserError where another process works on the same output.
     """
-    key = {"input": sha256(job.source), "model": sha256(package.gguf), "recipe": _recipe_key(package), "text": job.text}
+    key = {
+        "input": sha256(job.source),
+        "model": gguf_sha256(package.gguf),
+        "recipe": _recipe_key(package),
+        "text": job.text,
+    }
     with full_disk_is_the_users(job.journal), job.journal.open("a", encoding="utf-8") as journal:
         _lock(journal, job)
         done = _done(job, key)

@@ -103,7 +103,7 @@ class _Followed:
             if not self._request.stream and usage.completion:
                 metrics.first_token(self.model, usage.queue_seconds + usage.prefill_seconds)
                 metrics.tokens(self.model, usage.completion - 1, usage.decode_seconds)
-            self._end("abort" if event.reason == "cancelled" else event.reason, event.usage)
+            self._end("abort" if event.reason == "cancelled" else event.reason, usage)
         else:
             self._end("error", event.usage)
 

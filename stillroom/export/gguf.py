@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from stillroom.errors import UserError
 from stillroom.export.converter import converter_script
-from stillroom.export.gguf_file import GgufFile, read_gguf
+from stillroom.export.gguf_file import GgufFile, identity, read_gguf
 from stillroom.models.cache import whole_path
 
 UnquantisedFormat = Literal["F16", "BF16", "F32"]
@@ -46,13 +46,14 @@ def read_metadata(gguf: Path) -> dict[str, Any]:
 
 def gguf_sha256(gguf: Path) -> str:
     """Hex digest of a GGUF file; one that has not changed is read once, and by one thread while others wait for it."""
-    found = gguf.stat()
     with _hashing:
-        return _sha256(gguf.absolute(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return _sha256(gguf, identity(gguf))
 
 
 @lru_cache(maxsize=4)
-def _sha256(gguf: Path, inode: int, size: int, written: int, changed: int) -> str:
+def _sha256(gguf: Path, _: object) -> str:
+    if not gguf.stat().st_size:  # nothing that could be mapped
+        return hashlib.sha256().hexdigest()
     with gguf.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         # One call, without Python's lock: chunk by chunk, a thread that imports meanwhile makes it take seconds.
         return hashlib.sha256(data).hexdigest()

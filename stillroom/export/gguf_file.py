@@ -6,6 +6,7 @@ altered file ends in a sentence and not in llama.cpp's abort. The format is desc
 
 import math
 import mmap
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,8 +53,7 @@ def read_gguf(path: Path) -> GgufFile:
     at every turn.
     """
     try:
-        found = path.stat()
-        return _read(path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return _read(path, identity(path))
     except FileNotFoundError as error:
         raise UserError(f"No such file: {path}") from error
     except (_Damage, OSError) as error:
@@ -62,9 +62,16 @@ def read_gguf(path: Path) -> GgufFile:
         ) from error
 
 
+def identity(path: Path) -> tuple[Path, int, int, int, int]:
+    """What is another when the file is another or has changed: a key for what is kept of it. Raises OSError."""
+    found = path.stat()
+    return path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 @lru_cache(maxsize=4)
-def _read(path: Path, inode: int, size: int, written: int, changed: int) -> GgufFile:
+def _read(path: Path, _: object) -> GgufFile:
     with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
         if size < 24:
             raise _Damage(f"it has only {size} bytes")
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -86,7 +86,7 @@ def _key(line: str) -> int | None:
     if line.isascii() and not _may_be(line):  # most lines are, and their spaces need not be made one first
         return None
     whole = " ".join(line.split())
-    if not line.isascii() and not _may_be(whole):
+    if not _may_be(whole):
         return None
     return xxhash.xxh3_64_intdigest(whole.encode("utf-8", "surrogatepass"))
 

@@ -18,17 +18,18 @@ _MAY_BE = re.compile(r"\d(?:[ ./()\u2011\u2013-]{0,3}\d){4}")
 _US_SHAPE = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\)[ ]?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}")
 _SHAPES = {"FR": re.compile(r"0[1-9](?:[ .]\d\d){4}"), "ES": re.compile(r"[67]\d\d(?: \d\d){3}")}
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d([ -]?)\d{4}\1\d{4}")
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9])"
 # Dates, clock times, amounts, UUIDs, codes with letters and web addresses hold digits too.
 _OTHER_NUMBERS = re.compile(
     # By what they begin with, so that few are tried at each place: a letter where a word begins, a digit, or a sign.
     r"(?:https?://\S+|www\.\S+)"
     r"|(?<![A-Za-z0-9])(?=[A-Za-z])(?:"
-    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9])"
+    rf"{_UUID}"
     r"|(?=[A-Za-z]++[-_/#]?\d)"
     r"(?!(?i:tel|fon|fax|mob|ph|phone|t|m|f|handy|mobil|telefon|cell|wa|whatsapp)[-_/]?\d)[A-Za-z]++[-_/#]?\d[\w/-]*"
     r"|\b(?:USD|EUR|GBP|CHF|CNY|RMB)\s?\d[\d.,']*(?:[ ]\d{3})*"
     r")|(?=\d)(?:"
-    r"(?:(?<![A-Za-z0-9])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![A-Za-z0-9]))"
+    rf"(?:(?<![A-Za-z0-9]){_UUID})"
     r"|(?:(?<![\d+])\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d)(?:[ T]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)"
     r"|(?:(?<![\d+])(?<!\d[./])\d{1,2}[-/.][ ]?\d{1,2}[-/.][ ]?(?:\d{4}|\d{2})(?!\d|[./]\d))"
     r"|(?:(?<!\d)\d{1,2}:\d{2}(?::\d{2})?(?!\d))"

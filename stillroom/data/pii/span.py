@@ -1,7 +1,7 @@
 """What is found in a text, and the words around it that say what it is."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stillroom.data.pii.words import NEAR, last_called
@@ -30,7 +30,7 @@ class Text:
         self.whole = text
         self.left = text
         self.spans: list[Span] = []
-        self._called: dict[int, dict[str, int]] = {}
+        self._called: dict[int, Mapping[str, int]] = {}
 
     def lines_with_digits(self) -> Iterator[tuple[int, int]]:
         """Where each line begins and ends that may hold a number: no number goes beyond its line."""

@@ -1,6 +1,7 @@
 """What a number is called by the words before it, in the languages that the finders know."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 NEAR = 48
@@ -69,8 +70,8 @@ _SOME_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|nr\.?|number|nummeret)\s*[:.#]
 
 
 @lru_cache(4096)  # the same words stand before many numbers
-def last_called(before: str) -> dict[str, int]:
-    """Where the last word of each name ends in a text; -1 where none stands in it. Not to be changed."""
+def last_called(before: str) -> Mapping[str, int]:
+    """Where the last word of each name ends in a text; -1 where none stands in it."""
     before = before.lower()
     ends = {
         name: max((match.end() for pattern in patterns for match in pattern.finditer(before)), default=-1)
