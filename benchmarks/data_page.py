@@ -16,11 +16,16 @@ ABOUT = (
     "beginning and end are. `make bench-data` makes these tables."
 )
 
+NAMES = {"near": "Near duplicates", "chain": "Clean chain", "pii": "Personal data"}
+
 
 def data() -> list[str]:
     """Paragraphs of Markdown; none where nothing was measured."""
     if not RESULTS.exists():
         return []
     results = json.loads(RESULTS.read_text())
-    machines = dict.fromkeys(part["machine"] for part in results.values())
+    parts: dict[str, list[str]] = {}
+    for name, part in results.items():
+        parts.setdefault(part["machine"], []).append(NAMES[name])
+    machines = [f"{', '.join(names)}: {machine}" for machine, names in parts.items()]
     return ["## Data", *machines, ABOUT, table(results)]

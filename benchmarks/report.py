@@ -9,19 +9,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from benchmarks.bars import bars
 from benchmarks.contest import OURS
 from benchmarks.data_page import data
 from benchmarks.formats import page as formats
 from benchmarks.serve_report import parts as serving
-from benchmarks.serve_report import standalone
-from stillroom.report.svg import Drawing
 
 RESULTS, DOCS = Path("benchmarks/results"), Path("docs")
 TITLES = {
     "train_sft": ("Supervised fine-tuning", "samples"),
     "train_dpo": ("Preference training (DPO)", "pairs"),
 }
-BAR, GAP, LEFT, WIDTH = 18, 14, 190, 760
 STYLE = Markup(
     "<style>text{font:12.5px system-ui,sans-serif;fill:#3d3d3a}.head{font-weight:600}.ours{fill:#0f766e}"
     ".peer{fill:#c9c5bb}@media(prefers-color-scheme:dark){text{fill:#e8e6df}.peer{fill:#5c5a55}.ours{fill:#2dd4bf}}</style>"
@@ -87,22 +85,12 @@ def _table(unit: str, table: list[dict[str, Any]]) -> str:
 
 
 def _plot(name: str, title: str, unit: str, table: list[dict[str, Any]]) -> str:
-    groups = _by_shared(table)
-    height = sum(26 + len(group) * (BAR + 4) + GAP for group in groups.values())
-    longest = max(line["samples_per_second"] for line in table)
-    drawing = Drawing(name, WIDTH, height, title, f"{unit} a second by contender and length of the shared prefix")
-    y = 0.0
-    for shared, group in groups.items():
-        drawing.text(0, y + 16, f"{shared} shared tokens, {unit} a second", "head")
-        y += 26
-        for line in group:
-            width = line["samples_per_second"] / longest * (WIDTH - LEFT - 60)
-            drawing.text(LEFT - 10, y + 13, line["contender"], anchor="end")
-            drawing.box(LEFT, y, width, BAR, "ours" if line["contender"] == OURS else "peer")
-            drawing.text(LEFT + width + 8, y + 13, f"{line['samples_per_second']:.2f}")
-            y += BAR + 4
-        y += GAP
-    return standalone(drawing, STYLE)
+    groups = {
+        f"{shared} shared tokens, {unit} a second": [(line["contender"], line["samples_per_second"]) for line in group]
+        for shared, group in _by_shared(table).items()
+    }
+    told = f"{unit} a second by contender and length of the shared prefix"
+    return bars(name, title, told, groups, STYLE, one_scale=True)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from benchmarks.bars import bars
 from benchmarks.serve import RESULTS
 from benchmarks.serve_peers import OURS
 from benchmarks.serve_work import workloads
-from stillroom.report.svg import Drawing
-
-BAR, GAP, LEFT, WIDTH = 16, 12, 190, 760
 
 
 def parts(docs: Path, style: Markup) -> list[str]:
@@ -84,30 +82,12 @@ def _table(lines: Sequence[dict[str, Any]], bounds: dict[int, dict[str, Any]]) -
 
 
 def _plot(lines: Sequence[dict[str, Any]], style: Markup) -> str:
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    titles = {work.name: work.title for work in workloads()}
+    groups: dict[str, list[tuple[str, float]]] = {}
     for line in lines:
         if line["clients"]:
-            groups.setdefault((line["work"], line["clients"]), []).append(line)
-    titles = {work.name: work.title for work in workloads()}
-    height = sum(24 + len(group) * (BAR + 4) + GAP for group in groups.values())
-    drawing = Drawing("serve", WIDTH, height, "Serving", "requests a second by contender, work and clients")
-    y = 0.0
-    for (work, clients), group in groups.items():
-        longest = max(line["requests_per_second"] for line in group)
-        several = "client" if clients == 1 else "clients"
-        drawing.text(0, y + 15, f"{titles[work]}, {clients} {several}: requests a second", "head")
-        y += 24
-        for line in group:
-            width = line["requests_per_second"] / longest * (WIDTH - LEFT - 60)
-            drawing.text(LEFT - 10, y + 12, line["contender"], anchor="end")
-            drawing.box(LEFT, y, width, BAR, "ours" if line["contender"] == OURS else "peer")
-            drawing.text(LEFT + width + 8, y + 12, f"{line['requests_per_second']:.2f}")
-            y += BAR + 4
-        y += GAP
-    return standalone(drawing, style)
-
-
-def standalone(drawing: Drawing, style: Markup) -> str:
-    """A drawing as a file of its own, with its style inside."""
-    svg = str(drawing.render()).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    return svg.replace("<title", f"{style}<title", 1)
+            several = "client" if line["clients"] == 1 else "clients"
+            head = f"{titles[line['work']]}, {line['clients']} {several}: requests a second"
+            groups.setdefault(head, []).append((line["contender"], line["requests_per_second"]))
+    told = "requests a second by contender, work and clients"
+    return bars("serve", "Serving", told, groups, style, one_scale=False)
