@@ -31,7 +31,7 @@ class Board:
 
     def tell(self, step: int, steps: int, note: str) -> None:
         if self._progress is None:
-            self._progress = Progress(self._task, steps)
+            self._progress = Progress(self._task, steps, step)
         self._progress.update(step, note)
 
 

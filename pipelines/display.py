@@ -150,7 +150,7 @@ class Bars:
             return
         if task != self._part:
             self._part = task
-            self._bars.reset(self._now, total=total)
+            self._bars.reset(self._now, total=total, completed=done)
         words = f"{task} {note}".strip()
         self._bars.update(self._now, total=total, completed=done, state=f"{done}/{total}", note=words)
 
@@ -167,6 +167,7 @@ class Lines:
     _step: str = ""
     _part: str = ""
     _started: float = 0.0
+    _kept: int = 0
     _said: float = 0.0
 
     def __enter__(self) -> "Lines":
@@ -185,10 +186,10 @@ class Lines:
         """Say from time to time how far the step is."""
         now = time.monotonic()
         if task != self._part:
-            self._part, self._started = task, now
-        if done and now - self._said >= PLAIN_INTERVAL:
+            self._part, self._started, self._kept = task, now, done
+        if done > self._kept and now - self._said >= PLAIN_INTERVAL:
             self._said = now
-            left = (now - self._started) / done * (total - done)
+            left = (now - self._started) / (done - self._kept) * (total - done)
             self.say(f"{self._step}: {task} {done}/{total}, {duration(left)} left {note}".rstrip())
 
     def say(self, text: str) -> None:

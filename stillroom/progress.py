@@ -20,8 +20,9 @@ class Progress:
     to the file named by STILLROOM_PROGRESS; without one, a log line goes to stderr every ten seconds.
     """
 
-    def __init__(self, task: str, total: int) -> None:
-        self.task, self.total, self.done = task, total, 0
+    def __init__(self, task: str, total: int, done: int = 0) -> None:
+        """done: what an earlier process had finished; it tells nothing of this one's speed."""
+        self.task, self.total, self.done, self._kept = task, total, done, done
         self._started = self._written = time.monotonic()
         self._path = os.environ.get(FILE_VARIABLE)
         self._write("")
@@ -43,8 +44,8 @@ class Progress:
             line = {"task": self.task, "done": self.done, "total": self.total, "note": note, "time": time.time()}
             with open(self._path, "a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
-        elif self.done and time.monotonic() - self._started >= 10:
-            left = (time.monotonic() - self._started) / self.done * (self.total - self.done)
+        elif self.done > self._kept and time.monotonic() - self._started >= 10:
+            left = (time.monotonic() - self._started) / (self.done - self._kept) * (self.total - self.done)
             print(f"{self.task}: {self.done}/{self.total}, {left:.0f} s left {note}", file=sys.stderr, flush=True)
 
 

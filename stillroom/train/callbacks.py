@@ -44,8 +44,7 @@ class Watch(TrainerCallback):
             self.count = prepare_model(self._trainer.model, args.bf16)
         for entry in state.log_history:  # TRL begins to count again when it goes on from a checkpoint
             self._trainer._total_train_tokens = entry.get("num_tokens", self._trainer._total_train_tokens)
-        self._progress = Progress(self._task, state.max_steps)
-        self._progress.update(state.global_step)
+        self._progress = Progress(self._task, state.max_steps, state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """Show the loss. Raises UserError where the gradient is no number: the step's checkpoint is not written."""

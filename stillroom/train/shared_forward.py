@@ -30,10 +30,12 @@ class TokenCount:
 
 @dataclass(frozen=True, slots=True)
 class Shaping:
-    """What a family does to the output layer's logits: a factor, then a soft cap."""
+    """What a family does to the output layer's logits: a factor, then a soft cap. squares: whether the trainer wants
+    the sum of the squared probabilities too, as DPO's `use_weighting` does."""
 
     scale: float = 1.0
     softcap: float | None = None
+    squares: bool = False
 
 
 class CannotShare(Exception):
@@ -59,7 +61,6 @@ def share_prefixes(model: nn.Module) -> TokenCount:
     if others := kinds - {"full_attention", "sliding_attention"}:
         raise CannotShare(f"it has layers of the kind {', '.join(sorted(others))}")
     plain_forward, count = inner.forward, TokenCount()
-    shaping = Shaping(_logit_scale(config), getattr(config, "final_logit_softcapping", None))
 
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
         # What else a batch may bring (positions, images, a wish for the router's logits) is the plain forward's affair.
@@ -74,9 +75,11 @@ def share_prefixes(model: nn.Module) -> TokenCount:
     before = inner.config._attn_implementation
     inner.set_attn_implementation(attention.register())
     expected = _scored(inner, plain_forward)
+    squares = getattr(expected, "log_sum_sq_probs", None) is not None
+    shaping = Shaping(_logit_scale(config), getattr(config, "final_logit_softcapping", None), squares)
     unfuse = fuse(inner)
     try:
-        _compare(inner, expected, types.MethodType(forward, inner))
+        _compare(inner, expected.log_probs, types.MethodType(forward, inner))
     except CannotShare:
         unfuse()
         inner.set_attn_implementation(before)
@@ -124,8 +127,8 @@ def shared_hidden_states(
     return states, place
 
 
-def _scored(model: Any, forward: Any) -> Tensor:
-    """The log-probs that a forward gives to made-up rows that share two levels of prefix."""
+def _scored(model: Any, forward: Any) -> Any:
+    """What a forward says of made-up rows that share two levels of prefix, in TRL's own output type."""
     draw = torch.Generator().manual_seed(0)
     length, words = 2 * MIN_SHARED, model.get_output_embeddings().out_features
     ids = torch.randint(words, (3, 3 * length), generator=draw)
@@ -139,16 +142,15 @@ def _scored(model: Any, forward: Any) -> Tensor:
     model.eval()
     try:
         with torch.no_grad():
-            log_probs: Tensor = forward(**batch, fused_lm_head=True).log_probs
+            return forward(**batch, fused_lm_head=True)
     finally:
         model.train(training)
-    return log_probs
 
 
 def _compare(model: Any, expected: Tensor, shared: Any) -> None:
     """Raise CannotShare where the shared forward fails, or scores the made-up rows otherwise than the plain one."""
     try:
-        found = _scored(model, shared)
+        found = _scored(model, shared).log_probs
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise CannotShare(f"its forward takes no tree: {error}") from error
     apart, spread = float((found - expected).abs().mean()), float(expected[expected != 0].std())
@@ -170,11 +172,12 @@ def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, shaping: S
     with maybe_gather_lm_head_ctx(head.weight, head.bias):  # ZeRO-3 keeps it in parts; the backward pass needs it not
         facts = HeadFacts.apply(states[asked // words], head.weight, head.bias, asked % words, shaping)  # type: ignore[no-untyped-call]
     empty = torch.zeros(mask.shape, device=mask.device)
-    log_probs, entropy, mean_logits, top = (empty.masked_scatter(mask, fact[of_row]) for fact in facts)
+    log_probs, entropy, mean_logits, top, squares = (empty.masked_scatter(mask, fact[of_row]) for fact in facts)
     return FusedCausalLMOutput(
         loss=-log_probs.sum() / mask.sum().clamp(min=1),
         log_probs=log_probs,
         entropy=entropy,
+        log_sum_sq_probs=squares if shaping.squares else None,
         mean_logits=mean_logits,
         is_top1=top.bool(),
         label_mask=mask,
@@ -182,7 +185,8 @@ def _score(model: Any, states: Tensor, place: Tensor, labels: Tensor, shaping: S
 
 
 class HeadFacts(torch.autograd.Function):
-    """Log-probability, entropy, mean logit and "is the most likely" of each wanted token.
+    """Log-probability, entropy, mean logit and "is the most likely" of each wanted token, and its log of the summed
+    squared probabilities where that is wanted.
 
     The gradient of a log-probability is computed with it, while its logits are still in the processor's cache: no more
     than HEAD_ROWS rows of logits exist at a time, and nothing is computed again in the backward pass. The head itself
@@ -195,10 +199,10 @@ class HeadFacts(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         """hidden: (positions, size). weight: (words, size). wanted: (positions,).
 
-        Returns four of (positions,) in fp32.
+        Returns five of (positions,) in fp32.
         """
         hidden = hidden.to(weight.dtype)
-        facts = torch.empty(4, len(wanted), device=hidden.device)
+        facts = torch.zeros(5, len(wanted), device=hidden.device)
         slopes = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for begin in range(0, len(wanted), HEAD_ROWS):
             rows = slice(begin, begin + HEAD_ROWS)
@@ -217,6 +221,8 @@ class HeadFacts(torch.autograd.Function):
             facts[0, rows] = logits.gather(-1, words)[:, 0] - log_total
             weights /= total[:, None]
             facts[1, rows] = log_total - torch.linalg.vecdot(weights, logits)
+            if shaping.squares:
+                facts[4, rows] = torch.linalg.vecdot(weights, weights).log()
             if slopes is not None:
                 weights.neg_().scatter_add_(-1, words, torch.ones_like(words, dtype=weights.dtype))
                 if shaping.softcap is not None:
@@ -225,9 +231,9 @@ class HeadFacts(torch.autograd.Function):
                     weights *= shaping.scale
                 torch.mm(weights.to(weight.dtype), weight, out=slopes[rows])
         ctx.save_for_backward(slopes)
-        log_probs, entropy, mean, top1 = facts.unbind()
-        ctx.mark_non_differentiable(entropy, mean, top1)
-        return log_probs, entropy, mean, top1
+        log_probs, *others = facts.unbind()
+        ctx.mark_non_differentiable(*others)
+        return log_probs, *others
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor, *_: Any) -> tuple[Any, ...]:

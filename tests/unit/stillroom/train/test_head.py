@@ -15,14 +15,15 @@ def plain(hidden: torch.Tensor, weight: torch.Tensor, wanted: torch.Tensor, shap
     log_probs = torch.log_softmax(logits, -1)
     entropy = -(log_probs.exp() * log_probs).sum(-1)
     top = (logits.argmax(-1) == wanted).float()
-    return [log_probs.gather(-1, wanted[:, None])[:, 0], entropy, logits.mean(-1), top]
+    squares = (2 * log_probs).logsumexp(-1) if shaping.squares else torch.zeros_like(top)
+    return [log_probs.gather(-1, wanted[:, None])[:, 0], entropy, logits.mean(-1), top, squares]
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     positions=st.sampled_from([0, 1, 7, HEAD_ROWS, HEAD_ROWS + 1, 3 * HEAD_ROWS - 5]),
-    shaping=st.builds(Shaping, st.sampled_from([1.0, 0.25]), st.sampled_from([None, 3.0])),
+    shaping=st.builds(Shaping, st.sampled_from([1.0, 0.25]), st.sampled_from([None, 3.0]), st.booleans()),
 )
 def test_equals_plain_logits(seed: int, positions: int, shaping: Shaping) -> None:
     torch.manual_seed(seed)
@@ -49,7 +50,7 @@ def test_a_bias_counts() -> None:
 def test_very_unlikely_words_stay_numbers() -> None:
     weight = torch.tensor([[1000.0], [-1000.0]], requires_grad=False)
     hidden = torch.ones(1, 1, requires_grad=True)
-    log_prob, entropy, _mean, _top = HeadFacts.apply(hidden, weight, None, torch.tensor([1]), Shaping())
+    log_prob, entropy, *_ = HeadFacts.apply(hidden, weight, None, torch.tensor([1]), Shaping())
     assert log_prob.item() == pytest.approx(-2000)
     assert entropy.item() == 0
     assert torch.isfinite(torch.autograd.grad(log_prob.sum(), hidden)[0]).all()
