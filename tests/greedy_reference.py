@@ -16,8 +16,7 @@ from serving.engine.llama import Entry, Llama
 NEAR_TIE = 0.1
 """What llama.cpp computes one token at a time it rounds otherwise than in a batch: queries and keys to 16 bit. That
 moved logits of the tiny model by up to 0.03, and of two that all but tie each its own way. A random model's leads are
-often that small, where a trained one's are not. Once it was 0.74, of an attention whose own scores all but tied: an
-answer that fails here is held against llama.cpp's logits in one batch too, which are in 32 bit."""
+often that small, where a trained one's are not."""
 OWN_TIE = 0.01
 """The same for our own kernels, which compute attention in 32 bit: 0.0012 was seen."""
 _MOST_PATHS = 200
@@ -27,13 +26,11 @@ _MOST_PATHS = 200
 class Verdict:
     """What became of the comparison of an answer. ties: places at which it took another token than the reference,
     which the reference itself held to be all but equal. gap: by how many logits the worst of them was behind;
-    infinite where no chain of near ties leads to the answer. bound: the largest gap that is a near tie. at_once: llama.cpp
-    agrees where it computes prompt and answer in one batch, and not token by token."""
+    infinite where no chain of near ties leads to the answer. bound: the largest gap that is a near tie."""
 
     ties: int
     gap: float
     bound: float
-    at_once: bool = False
 
     @property
     def right(self) -> bool:
@@ -78,15 +75,8 @@ class Reference:
 
         ended: the answer ended of itself, not at its longest.
         """
-        one_by_one = self._judge(prompt, found, ended, constraint, adapter, False)
-        return one_by_one if one_by_one.right else self._judge(prompt, found, ended, constraint, adapter, True)
-
-    def _judge(
-        self, prompt: Sequence[int], found: Sequence[int], ended: bool, constraint: Constraint | None,
-        adapter: Path | None, at_once: bool,
-    ) -> Verdict:  # fmt: skip
         out, ties, gap = list[int](), 0, 0.0
-        for logits, match in self._walk(prompt, out, constraint, adapter, at_once):
+        for logits, match in self._walk(prompt, out, constraint, adapter):
             best = float(logits.max())
             if len(out) == len(found):
                 behind = best - max(float(logits[token]) for token in self.llama.end_tokens) if ended else 0.0
@@ -99,8 +89,8 @@ class Reference:
             if len(out) == len(found) and not ended:
                 break
         if len(out) < len(found):
-            return Verdict(ties, float("inf"), self._bound, at_once)
-        return Verdict(ties, gap, self._bound, at_once)
+            return Verdict(ties, float("inf"), self._bound)
+        return Verdict(ties, gap, self._bound)
 
     def text(self, tokens: Sequence[int], stop: Sequence[str] = ()) -> str:
         """What a client reads of these tokens: up to the first stop text, broken characters as U+FFFD."""
@@ -112,20 +102,13 @@ class Reference:
         adapter: Path | None = None, stop: Sequence[str] = (),
     ) -> Verdict:  # fmt: skip
         """The same for an answer of which only the text is known: looks for tokens that make it, near ties apart."""
-        one_by_one = self._judge_text(prompt, found, most, constraint, adapter, stop, False)
-        return one_by_one if one_by_one.right else self._judge_text(prompt, found, most, constraint, adapter, stop, True)
-
-    def _judge_text(
-        self, prompt: Sequence[int], found: str, most: int, constraint: Constraint | None, adapter: Path | None,
-        stop: Sequence[str], at_once: bool,
-    ) -> Verdict:  # fmt: skip
         paths: list[tuple[list[int], int, float]] = [([], 0, 0.0)]
         for _ in range(_MOST_PATHS):
             if not paths:
                 break
             known, ties, gap = paths.pop()
             out, lost = list[int](), False
-            for logits, match in self._walk(prompt, out, constraint, adapter, at_once):
+            for logits, match in self._walk(prompt, out, constraint, adapter):
                 place = len(out)
                 if place < len(known):
                     _take(out, match, known[place])
@@ -142,13 +125,13 @@ class Reference:
                 behind = best - float(logits[fit[0]])
                 ties, gap = ties + (behind > 0), max(gap, behind)
                 if fit[0] in self.llama.end_tokens:
-                    return Verdict(ties, gap, self._bound, at_once)
+                    return Verdict(ties, gap, self._bound)
                 _take(out, match, fit[0])
                 if len(out) >= most or any(one in self.llama.detokenize(out) for one in stop):
                     break
             if not lost and self.text(out, stop) == found:
-                return Verdict(ties, gap, self._bound, at_once)
-        return Verdict(0, float("inf"), self._bound, at_once)
+                return Verdict(ties, gap, self._bound)
+        return Verdict(0, float("inf"), self._bound)
 
     def _fits(self, tokens: list[int], found: str, stop: Sequence[str]) -> bool:
         if tokens[-1] in self.llama.end_tokens:
@@ -160,13 +143,9 @@ class Reference:
         return text.startswith(found) and any(one.startswith(text[len(found) :][: len(one)]) for one in stop)
 
     def _walk(
-        self, prompt: Sequence[int], out: list[int], constraint: Constraint | None, adapter: Path | None,
-        at_once: bool = False,
-    ) -> Iterator[tuple[NDArray[np.float32], Match | None]]:  # fmt: skip
-        """The logits behind prompt and answer, what is not allowed at minus infinity; `out` grows meanwhile.
-
-        at_once: prompt and answer are computed anew for each token, in one batch.
-        """
+        self, prompt: Sequence[int], out: list[int], constraint: Constraint | None, adapter: Path | None
+    ) -> Iterator[tuple[NDArray[np.float32], Match | None]]:
+        """The logits behind prompt and answer, what is not allowed at minus infinity; `out` grows meanwhile."""
         llama, match = self.llama, constraint.start() if constraint else None
         llama.use_adapter(None if adapter is None else self._adapter(adapter))
         feed, position = list(prompt), 0
@@ -187,9 +166,6 @@ class Reference:
                 before = len(out)
                 yield logits, match
                 feed = out[before:]
-                if at_once:
-                    llama.cut_sequence(0, 0)
-                    feed, position = [*prompt, *out], 0
         finally:
             llama.cut_sequence(0, 0)
 
