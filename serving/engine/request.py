@@ -19,6 +19,14 @@ class InvalidRequest(EngineError):
     """It can never be answered: too long for the context, an unknown adapter, a number out of bounds."""
 
 
+class UnknownAdapter(InvalidRequest):
+    """No adapter of this name is loaded, or none any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no adapter {name!r}.")
+        self.name = name
+
+
 class UnsupportedSchema(InvalidRequest):
     """A schema, regex or grammar that cannot be enforced; the message says why."""
 

@@ -25,6 +25,7 @@ from serving.engine.request import (
     InvalidRequest,
     Overloaded,
     Request,
+    UnknownAdapter,
 )
 
 log = logging.getLogger(__name__)
@@ -153,12 +154,12 @@ class Scheduler:
     def unload_adapter(self, name: str) -> None:
         """Take no more requests for an adapter; its memory is free when those under way are over.
 
-        Raises InvalidRequest where there is none of this name.
+        Raises UnknownAdapter where there is none of this name.
         """
 
         def unload() -> None:
             if name not in self._adapters:
-                raise InvalidRequest(f"There is no adapter {name!r}.")
+                raise UnknownAdapter(name)
             self._adapters = {other: key for other, key in self._adapters.items() if other != name}
             self._release()
 
@@ -211,6 +212,8 @@ class Scheduler:
     def _check(self, request: Request) -> None:
         if not self._llama.generates:
             raise InvalidRequest(EMBEDDINGS_ONLY)
+        if request.adapter is not None and request.adapter not in self._adapters:
+            raise UnknownAdapter(request.adapter)
         faults = request.sampling.faults()
         room = self._limits.context_tokens
         if not request.prompt:
@@ -221,8 +224,6 @@ class Scheduler:
             faults.append("max_tokens must be at least 1.")
         if not all(0 <= token < self._llama.words for token in (*request.prompt, *request.sampling.logit_bias)):
             faults.append(f"A token id is outside the vocabulary of {self._llama.words}.")
-        if request.adapter is not None and request.adapter not in self._adapters:
-            faults.append(f"There is no adapter {request.adapter!r}.")
         if faults:
             raise InvalidRequest(" ".join(faults))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, overload
 
-from serving.engine.request import EngineError, Event, Failed, Finished, InvalidRequest, Request, Text, Usage
+from serving.engine.request import EngineError, Event, Failed, Finished, Request, Text, Usage
 from serving.server.logs import request_id
 
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ class _Followed:
         try:
             self._ticket = self._service.backend.submit(self._request, on_event)
         except EngineError as error:
-            if isinstance(error, InvalidRequest):
-                self._service.metrics.rejected(self.model, "invalid")
             raise self._service.told(error, self.model) from error
         self.live = True
 

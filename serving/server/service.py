@@ -21,6 +21,7 @@ from serving.engine.request import (
     Overloaded,
     Request,
     Text,
+    UnknownAdapter,
     UnsupportedSchema,
 )
 from serving.server.answers import Answers
@@ -78,9 +79,12 @@ class Service:
             return None
         if model in self.backend.adapters():
             return model
+        raise self._unknown(model)
+
+    def _unknown(self, model: str) -> ApiError:
         self.metrics.rejected(model, "unknown_model")
         known = ", ".join(self.models())
-        raise ApiError(
+        return ApiError(
             404, f"The model '{model}' does not exist here. There is: {known}.", param="model", code="model_not_found"
         )
 
@@ -97,11 +101,7 @@ class Service:
         call, pool = functools.partial(work, *arguments), self._slow_pool if slow else self._pool
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, call)
-        except UnsupportedSchema as error:
-            self.metrics.rejected(self.name, "unsupported_schema")
-            raise bad_request(str(error), "response_format", "unsupported_schema") from error
         except EngineError as error:
-            self.metrics.rejected(self.name, "invalid")
             raise self.told(error, self.name) from error
         except UserError as error:
             raise bad_request(str(error), code="invalid_value") from error
@@ -164,8 +164,12 @@ class Service:
             status = 503 if error.reason == "draining" else 429
             return overloaded(str(error), error.retry_after, status, error.reason)
         if isinstance(error, UnsupportedSchema):
+            self.metrics.rejected(model, "unsupported_schema")
             return bad_request(str(error), "response_format", "unsupported_schema")
+        if isinstance(error, UnknownAdapter):  # unloaded since the request was read
+            return self._unknown(error.name)
         if isinstance(error, InvalidRequest):
+            self.metrics.rejected(model, "invalid")
             return bad_request(str(error), code="invalid_value")
         if isinstance(error, DeadlineExceeded):
             if error.queued:

@@ -1,6 +1,7 @@
 """From settings to a server that listens: the one path of `stillroom serve` and of the predictor."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 import time
@@ -23,6 +24,7 @@ SLOTS = 8
 """Answers under way at once. More slots make larger batches, but attention then runs over all their cells."""
 CONTEXT_TOKENS = 4096
 """Of a model without a recipe, where it was trained on as many."""
+_M_ARENA_MAX = -8  # malloc.h
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     for everything that the user can put right, before the port opens.
     """
     start = time.monotonic()
+    _share_heaps()
     gc.disable()  # what is imported stays: to look through it again and again for garbage takes a tenth of the start
     from prometheus_client import REGISTRY, disable_created_metrics
 
@@ -104,6 +107,17 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     finally:
         service.close()
         tracer.close()
+
+
+def _share_heaps() -> None:
+    """Let all threads take memory from two heaps (glibc's; others have none to limit).
+
+    By default each thread has one of its own and keeps what is freed there. Large grammars, compiled on whichever
+    thread was free, let a server grow from 270 to 344 MiB in 10,000 requests; with two heaps it stood at 282.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
 
 
 def _import_engine(package: "Package") -> None:

@@ -17,7 +17,16 @@ pytest.importorskip("kserve", reason="the extra `serve` is not installed")
 
 from scripted import Emit, Live, live, saying, until
 
-from serving.engine.request import ConstraintFailed, DeadlineExceeded, Failed, Overloaded, Request, Text, Usage
+from serving.engine.request import (
+    ConstraintFailed,
+    DeadlineExceeded,
+    Failed,
+    Overloaded,
+    Request,
+    Text,
+    UnknownAdapter,
+    Usage,
+)
 from serving.server import responses
 
 CHAT = "/v1/chat/completions"
@@ -436,3 +445,11 @@ def test_a_model_that_makes_embeddings_only(server: Live, monkeypatch: pytest.Mo
     monkeypatch.setattr(server.backend, "generates", False)
     error = server.post(CHAT, HELLO).json()["error"]
     assert error["code"] == "embeddings_only" and "/v1/embeddings" in error["message"]
+
+
+def test_an_adapter_that_is_unloaded_while_the_request_is_read(server: Live) -> None:
+    server.backend.loaded["fine"] = Path("fine.gguf")
+    server.backend.refusal = UnknownAdapter("fine")
+    answer = server.post(CHAT, {**HELLO, "model": "fine"})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "model_not_found" and "'fine'" in answer.json()["error"]["message"]
