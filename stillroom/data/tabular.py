@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -124,16 +125,23 @@ def read_csv(path: Path) -> Iterator[Record]:
     header, delimiter = _csv_header(path)
     with path.open("rb") as stream:
         too_long: list[int] = []
-        records = csv.reader(_csv_lines(stream, too_long), delimiter=delimiter)
-        next(records, None)
+        held: list[str] = []
+        # Strict, because a quote that is never closed would else take the rows after it into one text.
+        records = csv.reader(_csv_lines(stream, too_long, held), delimiter=delimiter, strict=True)
+        with suppress(csv.Error):
+            next(records, None)
         while True:
+            held.clear()
             try:
                 cells = next(records)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Record(reason="not CSV", detail=str(error))
-                continue
+                cells = _one_line(held, delimiter)
+                if not cells:
+                    detail = f"{_place(records.line_num, held)}: {error}"
+                    yield Record(reason="not CSV", detail=f"{detail}; is a quote missing, or one too many?")
+                    continue
             if too_long:
                 yield Record(reason=TOO_LONG, detail=f"line {records.line_num}: {too_long.pop()} bytes")
                 continue
@@ -143,7 +151,7 @@ def read_csv(path: Path) -> Iterator[Record]:
             if not _is_utf8(data):
                 yield Record(data=data, reason="undecodable")
             elif len(cells) != len(header):
-                detail = _uneven(len(cells), len(header), records.line_num, delimiter)
+                detail = _uneven(len(cells), len(header), _place(records.line_num, held), delimiter)
                 yield Record(reason="a wrong number of cells", detail=detail)
             else:
                 yield Record(dict(zip(header, cells, strict=True)))
@@ -205,31 +213,45 @@ def _csv_header(path: Path) -> tuple[list[str], str]:
         delimiter = _delimiter(first.decode("utf-8", "replace"))
         stream.seek(0)
         try:
-            names = next(csv.reader(_csv_lines(stream, []), delimiter=delimiter), [])
+            names = next(csv.reader(_csv_lines(stream, [], []), delimiter=delimiter), [])
         except csv.Error as error:
             raise ValueError(str(error)) from error
     return [name.strip() for name in names], delimiter
 
 
-def _csv_lines(stream: BinaryIO, too_long: list[int]) -> Iterator[str]:
-    """The lines as text; one that is too long comes out empty, and its length goes to `too_long`."""
+def _one_line(held: list[str], delimiter: str) -> list[str]:
+    """The cells of a record of one line with a stray quote, which costs no other row; else none."""
+    try:
+        return next(csv.reader(held, delimiter=delimiter)) if len(held) == 1 and '"' in held[0] else []
+    except csv.Error:
+        return []
+
+
+def _place(last: int, held: list[str]) -> str:
+    """The lines of a record of which the last is known."""
+    return f"lines {last - len(held) + 1} to {last}" if len(held) > 1 else f"line {last}"
+
+
+def _csv_lines(stream: BinaryIO, too_long: list[int], held: list[str]) -> Iterator[str]:
+    """The lines as text, in `held` too; one that is too long comes out empty, and its length goes to `too_long`."""
     for number, line in enumerate(bounded_lines(stream)):
         if isinstance(line, int):
             too_long.append(line)
             yield "\n"
         else:
             # Bytes that are not UTF-8 pass through as surrogates, so that one bad record does not end the file.
-            yield line.decode("utf-8-sig" if number == 0 else "utf-8", "surrogateescape")
+            held.append(line.decode("utf-8-sig" if number == 0 else "utf-8", "surrogateescape"))
+            yield held[-1]
 
 
 def _delimiter(header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _uneven(cells: int, columns: int, line: int, delimiter: str) -> str:
+def _uneven(cells: int, columns: int, place: str, delimiter: str) -> str:
     sign = {",": "comma", ";": "semicolon", "\t": "tab"}[delimiter]
     return (
-        f"line {line}: {cells} cells in a row of a file with {columns} columns; "
+        f"{place}: {cells} cells in a row of a file with {columns} columns; "
         f"is a {sign} or a quote missing its quotation marks?"
     )
 

@@ -60,6 +60,26 @@ def test_csv_cells_without_their_quotation_marks_are_rejected(tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("lines", "kept", "detail"),
+    [
+        (['a,"one', "b,two", 'c,"three', "d,four"], [("d", "four")], "lines 2 to 4: ',' expected after '\"'; is a"),
+        (["a,one", 'b,"two', "c,three"], [("a", "one")], "lines 3 to 4: unexpected end of data; is a quote missing"),
+        (["a,one", 'b,"two\n"', 'c,"three" words'], [("a", "one"), ("b", "two\n"), ("c", "three words")], ""),
+        (["a,one", 'b,"two,x\ny",z', "c,four"], [("a", "one"), ("c", "four")], "lines 3 to 4: 3 cells in a row"),
+    ],
+)
+def test_a_quote_that_is_not_closed_takes_no_rows_with_it_in_silence(
+    tmp_path: Path, lines: list[str], kept: list[tuple[str, str]], detail: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["label,text", *lines, ""]))
+    items = list(reader(path).rows())
+    assert [(row.label, row.text) for row in items if isinstance(row, Row)] == kept
+    told = [item.detail for item in items if isinstance(item, Rejected)]
+    assert len(told) == bool(detail) and all(one.startswith(detail) for one in told)
+
+
 def test_a_date_that_python_cannot_hold_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     late = pa.array([2**60, 0], pa.int64()).view(pa.timestamp("ms"))
