@@ -25,6 +25,8 @@ _READS = re.compile(
     r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table|show|explain|from)\b", re.IGNORECASE | re.DOTALL
 )
 """How a query begins that asks and does not tell. Some data bases cannot take back a DROP or CREATE."""
+_NAMED = re.compile(r"(?<![:\w\\]):(?=\w)")
+"""What SQLAlchemy would take for the name of a value to be filled in, even in quotes: no recipe gives such values."""
 
 
 class SqlReader:
@@ -112,7 +114,7 @@ class SqlReader:
                 elif url.get_backend_name() == "sqlite":
                     connection.exec_driver_sql("PRAGMA query_only = ON")
                 streamed = connection.execution_options(yield_per=AT_A_TIME)
-                result = streamed.execute(sqlalchemy.text(self.source.query))
+                result = streamed.execute(sqlalchemy.text(_NAMED.sub(r"\\\g<0>", self.source.query)))
                 if not result.returns_rows:
                     raise UserError(f"The query of {self.name} gives no rows; write a SELECT. Nothing was changed.")
                 yield result

@@ -52,6 +52,12 @@ def test_ids_do_not_depend_on_the_order(base: Path) -> None:
     assert len({item.id for item in reader(base, twice).rows() if isinstance(item, Row)}) == 2
 
 
+def test_a_colon_in_a_query_names_no_value(base: Path) -> None:
+    query = "SELECT ' :zz ' || body AS body, kind AS \"kind:b\" FROM tickets WHERE body NOT LIKE '%::b :c 10:30%'"
+    first = next(reader(base, query, label="kind:b").rows())
+    assert isinstance(first, Row) and first.text.startswith(" :zz ticket 0") and first.label
+
+
 def test_a_query_can_change_nothing(base: Path) -> None:
     for query in ("DELETE FROM tickets", "DROP TABLE tickets", "-- SELECT\nDELETE FROM tickets RETURNING *"):
         assert "gives no rows; write a SELECT. Nothing was run." in reader(base, query).faults()[0]
