@@ -180,7 +180,8 @@ def answer(row: Row, recipe: Recipe, faults_of: Callable[[Any], str] | None = No
         try:
             label = json.loads(label)
         except (ValueError, RecursionError) as error:
-            return Rejected(row, "the label is not JSON", str(error))
+            said = f"{label[:40]!r} is no key of data.labelling.values either" if values else str(error)
+            return Rejected(row, "the label is not JSON", said)
     if faults := (faults_of or Faults(schema))(label):
         return Rejected(row, BREAKS_SCHEMA, faults)
     return row if label is raw else replace(row, label=label)

@@ -50,6 +50,9 @@ def test_bad_rows_have_reasons(make_recipe: Any) -> None:
     assert reason(clean(replace(ROW, text="abc"), recipe)) == "text shorter than min_characters: 3 characters"
     assert reason(clean(replace(ROW, label=None), recipe)) == "no label"
     assert reason(clean(replace(ROW, label="{kind"), recipe)).startswith("the label is not JSON: ")
+    mapped = make_recipe(FILE, labelling={"values": {"yes": {"kind": "a"}}})
+    wanted = "the label is not JSON: 'Yes' is no key of data.labelling.values either"
+    assert reason(clean(replace(ROW, label="Yes"), mapped)) == wanted
     assert reason(clean(replace(ROW, label={"kind": "c"}), recipe)).startswith("the label breaks the schema: ")
 
 
