@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.serve_load import Load, closed, percentiles, poisson
-from benchmarks.serve_peers import LLAMA, OURS, PYTHON, VARIANTS, addressed, contenders, serving
+from benchmarks.serve_peers import LLAMA, OURS, PYTHON, VARIANTS, addressed, compact_grammar, contenders, serving
 from benchmarks.serve_work import Workload, model_file, valid, workloads
 
 BETTER = 1.03
@@ -163,11 +163,12 @@ def _rounds(
 def _run(work: Workload, model: Path, name: str, setup: Setup, clients: int, count: int, rate: float) -> Line:
     # Whoever waits in the queue waits there for every contender: slots are for those who are being answered.
     slots = setup.slots_for(clients) if clients else setup.slots
-    bodies = [addressed(name, body) for body in work.bodies[:count]]
-    warming = [addressed(name, body) for body in work.warming[:slots]]
-    if rate:
-        bodies = [{**body, "stream": True, "stream_options": {"include_usage": True}} for body in bodies]
     with serving(name, model, slots, work.context, setup.options) as server:
+        grammar = compact_grammar(server.port, work.schema) if name == LLAMA and work.schema else None
+        bodies = [addressed(name, body, grammar) for body in work.bodies[:count]]
+        warming = [addressed(name, body, grammar) for body in work.warming[:slots]]
+        if rate:
+            bodies = [{**body, "stream": True, "stream_options": {"include_usage": True}} for body in bodies]
         closed(server.port, warming, slots)
         load = poisson(server.port, bodies, rate, 1) if rate else closed(server.port, bodies, clients)
         return _line(work, name, setup, clients, rate, load, server.peak_mib(), server.started)

@@ -8,6 +8,7 @@ ollama            only where it is installed
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,9 +123,29 @@ def _command(
     return ["ollama", "serve"], {**settings, "OLLAMA_CONTEXT_LENGTH": str(context)}
 
 
-def addressed(contender: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A request as it is sent to a contender: Ollama alone must be told which model is meant."""
-    return {**body, "model": OLLAMA_MODEL} if contender == OLLAMA else body
+def addressed(contender: str, body: dict[str, Any], grammar: str | None = None) -> dict[str, Any]:
+    """A request as it is sent to a contender: Ollama must be told which model is meant, and llama-server gets the
+    grammar instead of the schema."""
+    if contender == OLLAMA:
+        return {**body, "model": OLLAMA_MODEL}
+    if grammar is None:
+        return body
+    return {**{name: value for name, value in body.items() if name != "response_format"}, "grammar": grammar}
+
+
+def compact_grammar(port: int, schema: dict[str, Any]) -> str:
+    """llama-server's own grammar for a schema, without white space between the parts of JSON, as ours has none.
+
+    A model that was not tuned likes to indent, and would be asked for another and longer answer.
+    """
+    body = json.dumps({"prompt": "", "n_predict": 1, "json_schema": schema}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/completion", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
+        grammar: str = json.load(answer)["generation_settings"]["grammar"]
+    compact, rules = re.subn(r"^space ::= .*$", 'space ::= ""', grammar, flags=re.MULTILINE)
+    if rules != 1:
+        raise SystemExit(f"llama-server's grammar has no rule for white space:\n{grammar}")
+    return compact
 
 
 def _create(model: Path, port: int, folder: Path, environment: dict[str, str]) -> None:

@@ -28,10 +28,10 @@ def parts(docs: Path, style: Markup) -> list[str]:
         "trial picked llama-server's options. *Equal* is the share of answers that are to the letter those of "
         "llama-server with the fewest clients; behind it, how far apart llama.cpp's logits of the two tokens are, at "
         "most, where the others part: sums in another order, as in a batch of another shape, move those of a "
-        "quantised model by some tenths. The model that was not tuned parts further: llama-server's grammar lets white "
-        "space through between the parts of JSON, ours does not, and that model likes to indent, so that part of the "
-        "lead there is shorter writing. *Bound* is what the kernels alone would give: the engine's own batches, "
-        "computed with nothing between them.",
+        "quantised model by some tenths. llama-server gets its own grammar for the schema, with no white space between "
+        "the parts of JSON, as ours has none: a model that was not tuned likes to indent, and would write three times "
+        "as much. *Bound* is what the kernels alone would give: the engine's own batches, computed with nothing "
+        "between them.",
         "![Requests a second by contender, work and clients](images/serve.svg)",
     ]
     for work in workloads():
