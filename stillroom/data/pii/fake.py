@@ -112,16 +112,17 @@ def _card(value: str, draw: _Draw, _: _Draw) -> str:
 
 
 def _id_number(value: str, draw: _Draw, _: _Draw) -> str:
-    if re.fullmatch(r"\d{3}[- ]?\d{2}[- ]?\d{4}", value):
-        return "000" + _shaped(value[3:], draw)
-    if re.fullmatch(r"[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]", value):
-        return "QQ" + _shaped(value[2:], draw)
-    if re.fullmatch(r"[A-Z0-9]{7,18}", value) and not value[:-1].isdigit():
-        return "00" + _shaped(value[2:], draw)
-    if re.fullmatch(r"\d+(?:[ ./-]\d+)+", value):  # in groups it could pass for a telephone number
-        return _filled(value, "000" + "".join(draw.of(digits) for _ in re.findall(r"\d", value)[3:]))
-    drawn = draw.of("123456789") + _shaped(value[1:], draw)
-    return drawn[:-1] + draw.of(digits) if len(value) == 18 else drawn  # the X of a Chinese number is a digit too
+    """The same digits and letters, however they are grouped: a label may write without signs what the text groups."""
+    bare = re.sub(r"[\W_]", "", value).upper()
+    if re.fullmatch(r"\d{17}X", bare):
+        made = "000" + "".join(draw.of(digits) for _ in bare[3:])  # the X of a Chinese number is a digit too
+    elif bare.isdigit() and len(bare) > 8:  # in groups it could pass for a telephone number
+        made = "000" + _shaped(bare[3:], draw)
+    else:  # no document and no British number begins with zeros
+        made = "00" + _shaped(bare[2:], draw)
+    left = iter(made)
+    laid = (next(left) if letter.isalnum() else letter for letter in value)
+    return "".join(letter.lower() if old.islower() else letter for letter, old in zip(laid, value, strict=True))
 
 
 def _ip(value: str, draw: _Draw, _: _Draw) -> str:

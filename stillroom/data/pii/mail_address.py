@@ -9,7 +9,7 @@ FAKE_ZONE = ".example"
 # Latin, Greek and Cyrillic letters: Chinese parts no words, and what stands before an address would become part of it.
 _L = "A-Za-z\u00c0-\u052f"
 _PLAIN = re.compile(
-    rf"(?<![{_L}\d_.+%/-])([{_L}\d](?:[{_L}\d_.+%'-]*[{_L}\d_+-])?[@＠](?:[{_L}\d](?:[{_L}\d_-]*[{_L}\d])?[.．])+"
+    rf"(?<![{_L}\d_.+%/-])([{_L}\d](?:[{_L}\d_.+%'-]*[{_L}\d_+-])?(?:[@＠]|%40)(?:[{_L}\d](?:[{_L}\d_-]*[{_L}\d])?[.．])+"
     rf"(?:[{_L}]{{2,24}}|xn--\w+))(?![{_L}\d_@-]|:[\w/~])"
 )
 _AT = (
@@ -31,11 +31,11 @@ _MAY_BE_WRITTEN = re.compile(
 )
 # What that must hold in turn: a sign, or "at" with white space or brackets around it, or the end of "Klammeraffe".
 _MAY_BE_AT = re.compile(r"[@tTeE](?:(?<=@)|(?<=[\s\[({<][aAäÄ].)[\s\])}>]|(?<=[fF].)[\s\])}>])")
-MIDDLE = re.compile(_AT.replace(r"[ ]?@[ ]?", r"[ ]?[@＠][ ]?"), re.IGNORECASE)
+MIDDLE = re.compile(_AT.replace(r"[ ]?@[ ]?", r"[ ]?[@＠][ ]?|%40"), re.IGNORECASE)
 """What stands between the name and the host."""
 DOT = re.compile(_DOT, re.IGNORECASE)
 """What stands between the parts of either."""
-_SIGN, _SPACE = re.compile("[@＠]"), re.compile("[ \\n]")
+_SIGN, _SPACE = re.compile("[@＠]|%40"), re.compile("[ \\n]")
 _SERVICES = {"git", "svn", "hg", "root", "www"}
 """Accounts of programs, as in ssh git@host."""
 # An address in these places is an identifier of a message, or a password in a URL.

@@ -160,6 +160,42 @@ def test_one_number_written_in_two_ways_ends_alike() -> None:
     assert local[-5:] == far[-5:] and row.label["phone"].startswith("+49 00")
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Steuer-ID: 86 095 742 719", "86095742719"),
+        ("NHS no. 943 476 5919", "9434765919"),
+        ("N° de sécurité sociale : 2 55 08 14 168 025 38", "255081416802538"),
+        ("NI: SC456789A", "sc 45 67 89 a"),
+    ],
+)
+def test_an_id_number_is_one_however_it_is_grouped(text: str, label: str) -> None:
+    row, _ = masker().row(Row("1", text, {"number": label}, "csv"))
+    made = row.text[len(text.rstrip(" 0123456789SCA")) :]
+    assert label not in str(row) and text not in str(row)
+    assert re.sub(r"\W", "", row.label["number"]).upper() == re.sub(r"\W", "", made)
+
+
+@pytest.mark.parametrize("number", ["4711081", "51234567", "SC456789A"])
+def test_a_short_number_of_a_passport_is_masked_for_good(number: str) -> None:
+    once = masker().text(f"Passport {number}")
+    assert number not in once and masker().text(once) == once
+
+
+def test_a_french_number_is_one_with_and_without_its_country() -> None:
+    row, _ = masker().row(Row("1", "Mon numéro : 06 12 34 56 78", {"phone": "+33 6 12 34 56 78"}, "csv"))
+    local, far = (re.sub(r"\D", "", part) for part in (row.text, row.label["phone"]))
+    assert local[-5:] == far[-5:]
+
+
+def test_an_address_in_a_link_is_masked_with_the_same_fake() -> None:
+    text = "Leave: https://news.test/off?mail=anna%40keller.org&list=3 (sent to anna@keller.org)"
+    once = masker().text(text)
+    quoted, plain = re.findall(r"[\w.-]+(?:%40|@)[\w.-]+example", once)
+    assert "keller" not in once and quoted.replace("%40", "@") == plain and "&list=3 (" in once
+    assert masker().text(once) == once
+
+
 def test_places_in_the_text_move_with_it() -> None:
     text = "Write to anna@keller.org by Friday, or to bob@acme.com."
     spans = [{"start": text.index(word), "end": text.index(word) + len(word)} for word in ("anna@keller.org", "Friday")]
