@@ -14,6 +14,7 @@ from email.header import decode_header
 from email.message import Message
 from email.utils import format_datetime, parsedate_to_datetime
 
+from stillroom.data.encoding import almost_utf8
 from stillroom.data.mail_replies import own_words
 from stillroom.data.mail_text import format_mail
 
@@ -99,6 +100,8 @@ def decode(data: bytes, charset: str | None) -> str:
             return data.decode(name)
         except (UnicodeError, LookupError, ValueError):
             continue
+    if nearly := almost_utf8(data):
+        return nearly[0]
     from charset_normalizer import from_bytes
 
     # Single letters above ASCII between others: one byte each, as the West writes; a short text gives no other clue.

@@ -43,6 +43,8 @@ SEPARATOR = re.compile(
     rb"([A-Z][a-z]{2} +\d{1,2} +\d{1,2}:\d\d\S*( +\S+)? +\d{4}|\d{1,2} +[A-Z][a-z]{2} +\d{4} +\d{1,2}:\d\d)"
 )
 """The line before each mail of an mbox: a sender and a date, as `ctime` or a mail header writes it."""
+_QUOTED = re.compile(rb"^>(?=>*From )", re.MULTILINE)
+"""What programs write before a line of a text that begins with "From ": it is no quotation of another mail."""
 
 
 class MailReader:
@@ -75,7 +77,7 @@ class MailReader:
                 said, numbers = f"{size / 2**20:.0f} MiB", {"value": size, "bound": LARGEST}
                 yield Rejected(Row(id, "", None, self.name), "a mail larger than 64 MiB", said, numbers)
             else:
-                yield self._row(id, data)
+                yield self._row(id, _QUOTED.sub(b"", data) if self.source.kind == "mbox" else data)
 
     def _row(self, id: str, data: bytes) -> Row | Rejected:
         try:

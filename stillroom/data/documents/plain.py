@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from stillroom.data.documents.document import Document, Heading, UnreadableDocumentError, printable
+from stillroom.data.encoding import almost_utf8
 
 LARGEST_TEXT = 50 * 10**6
 """Bytes of one text, Markdown or HTML file: two million lines. Text in memory takes up to four times as much."""
@@ -97,6 +98,9 @@ def decode_as_is(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
         return data.decode(), ()
     except UnicodeDecodeError:
         pass
+    if nearly := almost_utf8(data):
+        text, places = nearly
+        return text, (f"{file} is UTF-8 with damaged letters at {places:,} places, which were left out.",)
     from charset_normalizer import from_bytes
 
     best = from_bytes(data).best()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stillroom.data.mail import UnreadableMailError, decode, html_to_text, parse_mail
+from stillroom.data.mail import BODY_LIMIT, UnreadableMailError, decode, html_to_text, parse_mail
 
 # Letters, marks, numbers and punctuation of all scripts that a mail header or body may hold; no control characters.
 words = st.lists(
@@ -132,6 +132,18 @@ def test_a_lone_attachment_leaves_the_body_empty() -> None:
 def test_wrong_and_loose_charsets(declared: str, actual: str, text: str) -> None:
     data = f"Content-Type: text/plain; charset={declared}\n\n".encode() + text.encode(actual)
     assert parse_mail(data).body == text
+
+
+@pytest.mark.parametrize("declared", ["utf-8", "us-ascii", "iso-8859-1"])
+def test_a_text_with_a_damaged_letter_is_still_utf8(declared: str) -> None:
+    text = "Grüße aus Köln, встреча завтра"
+    data = f"Content-Type: text/plain; charset={declared}\n\n".encode() + text.encode() + b"\xd0"
+    assert parse_mail(data).body == text
+
+
+def test_a_long_text_may_be_cut_within_a_letter() -> None:
+    data = b"Content-Type: text/plain; charset=utf-8\n\n." + ("ж" * BODY_LIMIT).encode()
+    assert set(parse_mail(data).body) == {".", "ж"}
 
 
 def test_undeclared_chinese_is_guessed() -> None:

@@ -44,6 +44,13 @@ def write_mbox(path: Path, count: int) -> None:
     box.close()
 
 
+def test_a_line_that_begins_with_from_is_no_quotation(tmp_path: Path) -> None:
+    text = "Hello,\n>From Monday on we meet at ten.\n>>From is kept as it was written.\nBye"
+    (tmp_path / "inbox").write_text(f"From a@b.org Mon Nov 23 10:12:00 2026\nFrom: a@b.org\nSubject: s\n\n{text}\n")
+    [row] = reader(tmp_path, "mbox", "inbox").rows()
+    assert isinstance(row, Row) and "\nFrom Monday on we meet at ten.\n" in row.text
+
+
 def test_mbox(tmp_path: Path) -> None:
     write_mbox(tmp_path / "inbox", 3)
     source = reader(tmp_path, "mbox", "inbox", label="a")

@@ -156,6 +156,13 @@ def test_text_of_other_encodings(tmp_path: Path, encoding: str) -> None:
     assert all("is not UTF-8; it was read as" in note for note in document.notes)
 
 
+def test_a_text_with_a_damaged_letter_is_still_utf8(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("Grüße aus Köln, schöne Übung, ".encode() + b"\xff und so fort, M\xc3")
+    document = read_document(tmp_path / "a.txt", "a.txt")
+    assert document.text == "Grüße aus Köln, schöne Übung,  und so fort, M"
+    assert document.notes == ("a.txt is UTF-8 with damaged letters at 2 places, which were left out.",)
+
+
 def test_locked_pdf(tmp_path: Path) -> None:
     path = made.pdf(tmp_path / "a.pdf", ["secret"], password="x")
     assert refused(path) == "encrypted document: it is locked by a password; save it without one"
