@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stillroom.data.chat import ChatReader
+from stillroom.data.clean.language import known_languages
 from stillroom.data.documents.reader import DocumentsReader
 from stillroom.data.huggingface import HuggingFaceReader
 from stillroom.data.mailbox_sources import MailReader
@@ -81,7 +82,8 @@ def source_names(sources: Sequence[Source]) -> list[str]:
 
 
 def refuse_unknown_names(recipe: Recipe) -> None:
-    """Raise UserError with every name in data.mixing and sft.curriculum that no source of the recipe has."""
+    """Raise UserError with every name in data.mixing and sft.curriculum that no source of the recipe has, and every
+    language of data.cleaning that cannot be told from others: of that one, all rows would be dropped."""
     names = source_names(recipe.data.sources)
     stages = recipe.sft.curriculum if isinstance(recipe.sft.curriculum, list) else []
     given = {"data.mixing": list(recipe.data.mixing), "sft.curriculum": [name for stage in stages for name in stage]}
@@ -90,6 +92,13 @@ def refuse_unknown_names(recipe: Recipe) -> None:
         for key, wanted in given.items()
         if (unknown := [name for name in dict.fromkeys(wanted) if name not in names])
     ]
+    if languages := recipe.data.cleaning.languages:
+        known = known_languages()
+        if unknown := [code for code in dict.fromkeys(languages) if code not in known]:
+            faults.append(
+                f"data.cleaning.languages names {', '.join(unknown)}, which cannot be told from others. "
+                f"Write some of: {', '.join(known)}."
+            )
     if faults:
         raise UserError("\n".join(faults))
 

@@ -34,6 +34,11 @@ def languages(rows: Sequence[Row], wanted: Sequence[str], least: float) -> list[
     return results
 
 
+def known_languages() -> list[str]:
+    """The codes of all languages that can be told."""
+    return sorted(set(map(str, _identifier().nb_classes)))
+
+
 def likeliest(text: str) -> tuple[str, float]:
     """The code of a text's likeliest language, and how probable it is."""
     code, probability = _identifier().rank(text[:ENOUGH])[0]

@@ -15,7 +15,7 @@ def mix(rows: Sequence[Row], weights: Mapping[str, float]) -> tuple[list[int], l
 
     As many rows stay as the proportions allow: all of the source that is scarcest for its weight. The rows come in the
     random order that the data seed gave them, and each source keeps its first ones. A source that is not named weighs
-    1. Raises UserError for a name that no row has.
+    1. Raises UserError for a name that no row has, and where no row would stay.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
@@ -27,6 +27,11 @@ def mix(rows: Sequence[Row], weights: Mapping[str, float]) -> tuple[list[int], l
             f"Its sources: {', '.join(sorted(places))}."
         )
     shares = {name: weights.get(name, 1.0) for name in places}
+    if rows and not any(shares.values()):
+        raise UserError(
+            f"data.mixing gives {', '.join(sorted(places))} the weight 0, so the train split would be empty. "
+            "Give at least one of them more."
+        )
     most = min((len(places[name]) / share for name, share in shares.items() if share), default=0.0)
     kept = {name: own[: round(most * shares[name])] for name, own in places.items()}
     left_out = [

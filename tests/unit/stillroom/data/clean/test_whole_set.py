@@ -46,6 +46,8 @@ def test_sources_are_mixed_by_weight() -> None:
     assert [item.detail for item in left_out] == ["csv: 6 of 8 rows stay"] * 2
     assert mix(data, {"mbox": 0})[0] == list(range(8))
     assert len(mix(data, {})[0]) == 6
+    with pytest.raises(UserError, match="gives csv, mbox the weight 0, so the train split would be empty"):
+        mix(data, {"csv": 0, "mbox": 0})
     with pytest.raises(UserError, match=r"names web.* Its sources: csv, mbox"):
         mix(data, {"web": 1})
 
@@ -67,3 +69,9 @@ def test_a_missing_embedder_is_said_before_anything_is_read(tmp_path: Path, make
     (tmp_path / "a.csv").write_text("text,label\nx,a\n")
     with pytest.raises(UserError, match=r"pip install 'stillroom\[semantic\]'"):
         prepare(make_recipe({"kind": "csv", "path": "a.csv"}, cleaning={"semantic": {}}), tmp_path, tmp_path / "out")
+
+
+def test_a_language_that_cannot_be_told_is_a_fault_of_the_recipe(make_recipe: Any, tmp_path: Path) -> None:
+    recipe = make_recipe({"kind": "csv", "path": "a.csv"}, cleaning={"languages": ["en", "cz"]})
+    with pytest.raises(UserError, match=r"names cz, which cannot be told from others. Write some of: .*\bcs,"):
+        prepare(recipe, tmp_path, tmp_path / "out")
