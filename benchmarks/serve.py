@@ -121,7 +121,7 @@ def _measure(work: Workload, options: argparse.Namespace, results: dict[str, Any
     for clients, count in counts.items():
         lines += _rounds(work, model, [n for n in names if n != PYTHON], setups, options.rounds, clients, count)
         # It takes many times as long: a few requests tell that, once for each kind of work.
-        if PYTHON in names and not work.like and clients in (1, 8) and len(work.slots) < 3:
+        if PYTHON in names and not work.like and clients in (1, 8) and work.options:
             lines += _rounds(work, model, [PYTHON], setups, 1, clients, max(clients, count // 4))
     best = max((line.requests_per_second for line in lines if line.contender == LLAMA), default=0.0)
     if work.arrivals and best and not options.no_arrivals:
