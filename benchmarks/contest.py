@@ -77,6 +77,7 @@ def main(
             print(json.dumps(result))
         return 0
     print(describe(), flush=True)
+    kept, machines = _kept(options.out, options.shared)
     table: list[Line] = []
     absent: dict[str, str] = {}
 
@@ -101,12 +102,23 @@ def main(
                 f"{line.tokens_per_second:7.0f} tokens/s {line.peak_mib:6.0f} MiB  loss {line.last_loss:.4f}  ({runs})",
                 flush=True,
             )
+        machines[str(shared)] = describe()
+        told = [asdict(line) for line in sorted([*kept, *table], key=lambda line: line.shared)]
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        result = {"machine": describe(), "goals": goals, "absent": absent, "table": [asdict(line) for line in table]}
+        result = {"machines": machines, "goals": goals, "absent": absent, "table": told}
         options.out.write_text(json.dumps(result, indent=1))
     text, missed = summary(table, goals)
     print(text)
     return int(missed)
+
+
+def _kept(file: Path, anew: Sequence[int]) -> tuple[list[Line], dict[str, str]]:
+    """The lines of the lengths that are not measured anew, and on which machine and commit each length was."""
+    if not file.exists():
+        return [], {}
+    found = json.loads(file.read_text())
+    lines = [Line(**line) for line in found["table"] if line["shared"] not in anew]
+    return lines, {shared: told for shared, told in found["machines"].items() if int(shared) not in anew}
 
 
 def measure(shared: int, order: Sequence[str], goal: float, run: Callable[[str, int], Run | None]) -> list[Line]:

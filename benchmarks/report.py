@@ -50,7 +50,7 @@ def main() -> None:
             picture.write_text(_plot(name, title, unit, found["table"]) + "\n")
             parts += [
                 f"## {title}",
-                found["machine"],
+                _machines(found["machines"]),
                 f"![{title}: {unit} a second](images/{name}.svg)",
                 _table(unit, found["table"]),
                 *(f"{name} was not measured: {reason}." for name, reason in found.get("absent", {}).items()),
@@ -59,6 +59,14 @@ def main() -> None:
     parts += serving(DOCS, STYLE)
     parts += data()
     (DOCS / "benchmarks.md").write_text("\n\n".join(parts) + "\n")
+
+
+def _machines(of: dict[str, str]) -> str:
+    """Where each length of the prefix was measured; one line where all were at the same commit."""
+    told = {machine: [shared for shared in of if of[shared] == machine] for machine in of.values()}
+    if len(told) == 1:
+        return next(iter(told))
+    return "\n".join(f"- {', '.join(lengths)} shared tokens: {machine}" for machine, lengths in told.items())
 
 
 def _by_shared(table: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
