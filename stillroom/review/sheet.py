@@ -14,6 +14,7 @@ from typing import Any
 from stillroom.data.documents.document import printable
 from stillroom.data.rows import Row
 from stillroom.data.split import class_of
+from stillroom.errors import UserError
 from stillroom.files import whole_file
 from stillroom.recipe.schema import canonical
 from stillroom.review.sample import Placed
@@ -82,7 +83,9 @@ def digest(text: str, label: str) -> str:
 
 
 def write_sheet(path: Path, rows: Sequence[Placed], data: Path, version: str, schema: dict[str, Any] | None) -> None:
-    """Write the workbook, whole or not at all."""
+    """Write the workbook, whole or not at all. Raises UserError where a file is: people may have filled it in."""
+    if path.exists():
+        raise UserError(f"{path} is there already, and may hold verdicts. Name another file, or remove it.")
     import openpyxl
 
     book = openpyxl.Workbook()

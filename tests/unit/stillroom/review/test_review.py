@@ -267,3 +267,12 @@ def test_doubtful_labels_alone(data: Path, capsys: pytest.CaptureFixture[str]) -
     write_jsonl(data / "label_quality.jsonl", [{"id": "r20"}, {"id": "r31"}])
     sheet = openpyxl.load_workbook(export(data, "a.xlsx", "--doubtful"))[SHEET]
     assert {line[0].value for line in sheet.iter_rows(min_row=2)} == {"r20", "r31"}
+
+
+def test_a_sheet_that_may_be_filled_in_is_not_written_over(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = export(data, "anna.xlsx")
+    fill(sheet, {"r7": ("right",)})
+    before = sheet.read_bytes()
+    assert run(["review", "export", str(data), "-o", str(sheet)]) == 2
+    assert "is there already, and may hold verdicts. Name another file, or remove it." in capsys.readouterr().err
+    assert sheet.read_bytes() == before
