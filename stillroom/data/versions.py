@@ -76,13 +76,21 @@ def open_data(path: Path) -> DataSet:
 def rows_of(path: Path) -> Iterator[Row]:
     """The rows of a file that we wrote; raises UserError with the line of the first that is none."""
     names = set(Row.__slots__)
-    with path.open(encoding="utf-8") as stream:
+    with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                yield Row(**{key: value for key, value in json.loads(line).items() if key in names})
+                values = json.loads(line)
+                if missing := [name for name in ("id", "text", "label", "source") if name not in values]:
+                    raise ValueError(f"it lacks {', '.join(missing)}")
+                if other := [name for name in ("id", "text", "source") if not isinstance(values[name], str)]:
+                    raise ValueError(f"{', '.join(other)} must be text")
+                row = Row(**{key: value for key, value in values.items() if key in names})
+                if not isinstance(row.meta, dict):
+                    raise ValueError("meta must be an object")
             except (ValueError, TypeError, AttributeError) as error:
                 wanted = "each line is an object with id, text, label and source"
                 raise UserError(f"{path}, line {number}, is no row: {wanted} ({error}).") from error
+            yield row
 
 
 def write_manifest(

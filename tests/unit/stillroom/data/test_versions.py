@@ -69,12 +69,15 @@ def test_a_run_a_folder_and_a_file_can_be_opened(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[1]", "line 1, is no row"),
-        ('{"id": "a"}\n', "line 1, is no row"),
+        ('{"id": "a"}\n', r"line 1, is no row: .*\(it lacks text, label, source\)"),
+        ('{"id": 1, "text": null, "label": 1, "source": "a"}\n', r"line 1, is no row: .*\(id, text must be text\)"),
+        ('{"id": "1", "text": "", "label": 1, "source": "a", "meta": 1}\n', r"\(meta must be an object\)"),
+        ('{"id": "1", "text": "Gr\udcfc"}\n', "line 1, is no row"),
         ("{", "each line is an object with id, text"),
     ],
 )
 def test_what_is_no_row(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "train.jsonl").write_text(text)
+    (tmp_path / "train.jsonl").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(UserError, match=said):
         list(open_data(tmp_path).rows())
 
