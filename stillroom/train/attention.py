@@ -37,15 +37,20 @@ def tree_attention(
     softcap: float | None = None,
     sliding_window: int | None = None,
     tree: Tree | None = None,
+    s_aux: Tensor | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention in the shape that transformers' models call.
 
     query: (1, heads, tokens, size). key, value: (1, key heads, tokens, size), all packed as in `tree`. Returns (1,
-    tokens, heads, size). Without a tree the plain forward is meant, which is left to the family's own code.
+    tokens, heads, size). Without a tree the plain forward is meant, which is left to the family's own code. s_aux: the
+    scores of a sink that takes its part of every softmax (gpt-oss); raises TypeError, for it would be left out here.
     """
+    if tree is not None and s_aux is not None:
+        raise TypeError("its attention has sinks")
     if tree is None:
         others |= {"scaling": scaling, "dropout": dropout, "softcap": softcap, "sliding_window": sliding_window}
+        others |= {} if s_aux is None else {"s_aux": s_aux}
         own = sys.modules[type(module).__module__].eager_attention_forward
         return own(module, query, key, value, attention_mask, **others)[0], None
     rule = Rule(query.shape[-1] ** -0.5 if scaling is None else scaling, softcap, sliding_window)

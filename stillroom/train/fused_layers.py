@@ -7,7 +7,7 @@ module does what its replacement does is tried, not looked up.
 """
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -73,6 +73,13 @@ def _chunks(rows: int) -> Iterator[slice]:
     return (slice(begin, begin + ROWS) for begin in range(0, rows, ROWS))
 
 
+def _shaped(result: Tensor, shape: Sequence[int]) -> Tensor:
+    """A result that nobody else holds, in its shape. It must be no view: some models write into what a layer returns,
+    and autograd refuses that for a view that a function of one's own made."""
+    shaped: Tensor = torch.ops.aten._unsafe_view(result, shape)
+    return shaped
+
+
 # The adapter
 
 
@@ -113,7 +120,7 @@ class LoraProduct(torch.autograd.Function):
             result.addmm_(low, b.to(x.dtype).T, alpha=scale)
         ctx.save_for_backward(flat, low, weight, a, b)
         ctx.scale = scale
-        return result.view(*x.shape[:-1], -1)
+        return _shaped(result, (*x.shape[:-1], len(weight)))
 
     @staticmethod
     @once_differentiable
@@ -162,7 +169,7 @@ class GatedSilu(torch.autograd.Function):
         result = torch.empty_like(gate)
         for rows in _chunks(len(gate)):
             torch.mul(nn.functional.silu(gate[rows]), up[rows], out=result[rows])
-        return result.view(shape)
+        return _shaped(result, shape)
 
     @staticmethod
     @once_differentiable
@@ -214,7 +221,7 @@ class RootMeanSquareNorm(torch.autograd.Function):
             normed = wide * inverse[rows]
             result[rows] = normed * factor if from_one else normed.to(flat.dtype) * factor
         ctx.save_for_backward(flat, inverse, factor)
-        return result.view(x.shape)
+        return _shaped(result, x.shape)
 
     @staticmethod
     @once_differentiable

@@ -53,6 +53,8 @@ PLAIN: dict[str, tuple[dict[str, Any], str]] = {
     "nemotron": ({}, "its forward takes no tree"),
     "falcon": ({}, "its forward takes no tree"),
     "bloom": ({"hidden_dropout": 0.0, "attention_dropout": 0.0}, "its forward takes no tree"),
+    # Sinks weigh so little in most rows that made-up ones may not show them.
+    "gpt_oss": (EXPERTS | {"adapter": {"target_modules": ["q_proj", "v_proj"]}}, "its attention has sinks"),
     "mamba": ({"adapter": {"target_modules": ["in_proj"]}}, "layers of the kind linear_attention"),
 }
 """Families that keep the plain forward, and a part of the reason."""

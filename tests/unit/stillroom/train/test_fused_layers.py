@@ -56,6 +56,23 @@ def test_adapter(biased: bool) -> None:
     same(through(LoraProduct, x, weight, bias, a, b, 0.7), expected, x, a, b)
 
 
+@pytest.mark.parametrize("layer", ["norm", "gated", "adapter"])
+def test_a_model_may_write_into_what_a_layer_returns(layer: str) -> None:
+    torch.manual_seed(0)
+    x, a, b = drawn(2, 3, 12), drawn(3, 12), drawn(12, 3)
+    weight = torch.randn(12, 12)
+    found, expected = {
+        "norm": (
+            RootMeanSquareNorm.apply(x, weight[0], 1e-5, False),
+            x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * weight[0],
+        ),
+        "gated": (GatedSilu.apply(x, x + 1), nn.functional.silu(x) * (x + 1)),
+        "adapter": (LoraProduct.apply(x, weight, None, a, b, 0.7), x @ weight.T + x @ a.T @ b.T * 0.7),
+    }[layer]
+    found += 1
+    same(found, expected + 1, x)
+
+
 def adapted(**options: Any) -> Any:
     from peft import LoraConfig, get_peft_model
 
