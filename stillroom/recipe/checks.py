@@ -36,6 +36,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from _split(raw)
     yield from _repeated(raw)
     yield from _order(raw)
+    yield from _target_modules(raw)
     yield from _quantization_aware(raw)
     yield from _workers(raw)
     yield from _labels(raw)
@@ -182,6 +183,19 @@ def _order(raw: Raw) -> Iterator[Finding]:
                 ("data", "sources", index, key),
                 f"chunk_overlap ({overlap}) must be less than half of chunk_characters ({size})",
             )
+
+
+def _target_modules(raw: Raw) -> Iterator[Finding]:
+    """Which layers there are only the base model says; but a text is a pattern, and something must be named."""
+    place = ("sft", "lora", "target_modules")
+    wanted = _at(raw, place)
+    if wanted in ("", []):
+        yield Finding(place, "names no layer; write all-linear, or names such as [q_proj, v_proj]")
+    if isinstance(wanted, str):
+        try:
+            re.compile(wanted)
+        except re.error as error:
+            yield Finding(place, f"is no regular expression ({error}); write all-linear, or a list of names")
 
 
 def _quantization_aware(raw: Raw) -> Iterator[Finding]:

@@ -248,7 +248,9 @@ class LoraOptions(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of adapter inputs left out in training."
     )
-    target_modules: str | list[str] = Field("all-linear", description="PEFT's target_modules.")
+    target_modules: str | list[str] = Field(
+        "all-linear", description="PEFT's: all-linear, a list of layers' names, or a pattern that fits whole names."
+    )
     use_rslora: bool = Field(False, description="The adapter counts alpha / √rank times, which suits high ranks.")
     use_dora: bool = Field(False, description="DoRA: the length of each row of a weight is trained apart. Slower.")
 

@@ -43,16 +43,16 @@ def pretrain(recipe: Recipe, base: Path, texts: Iterable[str], out: Path) -> dic
         pass
 
     set_seed(options.seed)
-    with setup.layers_that_exist(recipe):
-        trainer = PretrainTrainer(
-            model=setup.load_model(base, four_bit=recipe.train.qlora),
-            args=SFTConfig(
-                **setup.trainer_arguments(options, out, len(samples)), dataset_kwargs={"skip_prepare_dataset": True}
-            ),
-            train_dataset=Dataset.from_list([{"input_ids": block, "labels": block} for block in samples]),
-            processing_class=tokenizer,
-            peft_config=setup.lora_config(recipe),
-        )
+    model = setup.load_model(base, four_bit=recipe.train.qlora)
+    trainer = PretrainTrainer(
+        model=model,
+        args=SFTConfig(
+            **setup.trainer_arguments(options, out, len(samples)), dataset_kwargs={"skip_prepare_dataset": True}
+        ),
+        train_dataset=Dataset.from_list([{"input_ids": block, "labels": block} for block in samples]),
+        processing_class=tokenizer,
+        peft_config=setup.lora_config(recipe, model),
+    )
     of = identity(recipe, "pretrain", samples)
     names = [f"block {number}" for number in range(len(samples))]
     facts = setup.train(trainer, "pretrain", out, names, of, ALONE)

@@ -1,9 +1,8 @@
 """What all stages have in common: the model with its adapter, the trainer's arguments, the run with its curves."""
 
 import math
+import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from stillroom.recipe.model import Dpo, Pretrain, Recipe, Sft
 from stillroom.report.words import duration
 from stillroom.train import zero
 from stillroom.train.identity import refuse_others
+from stillroom.train.portions import sequences
 from stillroom.train.shared_forward import CannotShare, TokenCount, share_prefixes
 from stillroom.train.workers import ALONE, Workers
 
@@ -27,10 +27,21 @@ FACTS = "training.json"
 
 
 def load_tokenizer(base: Path) -> Any:
-    """The base model's tokenizer, padding on the right as the prefix-shared forward wants it."""
+    """The base model's tokenizer, padding on the right as the prefix-shared forward wants it.
+
+    Raises UserError where it has no chat template, or no mark that ends a text: answers would go on for ever.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base, padding_side="right")
+    if isinstance(tokenizer.chat_template, dict):  # several by name; the GGUF file gets this one too
+        tokenizer.chat_template = tokenizer.chat_template.get("default")
+    missing = "chat template" if not tokenizer.chat_template else "eos_token" if tokenizer.eos_token is None else ""
+    if missing:
+        raise UserError(
+            f"The tokenizer of {base} has no {missing}. Take the instruction-tuned model of the family, or write it "
+            "into tokenizer_config.json."
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -75,11 +86,30 @@ def _four_bit(compute_dtype: Any) -> Any:
     )
 
 
-def lora_config(recipe: Recipe) -> Any:
-    """The adapter of the recipe, for PEFT."""
+def lora_config(recipe: Recipe, model: Any) -> Any:
+    """The adapter of the recipe, for PEFT.
+
+    Raises UserError where it names something that is no layer of the model that can be adapted. PEFT passes over the
+    name of a layer that is not there as long as it finds another, and that layer would stay as it was unnoticed.
+    """
     from peft import LoraConfig
+    from torch.nn import Embedding, Linear
+    from transformers.pytorch_utils import Conv1D
 
     options = recipe.sft.lora
+    head, modules = model.get_output_embeddings(), dict(model.named_modules())
+    layers = [name for name, one in modules.items() if isinstance(one, Linear | Embedding | Conv1D) and one is not head]
+    wanted = options.target_modules
+    if isinstance(wanted, list):
+        unknown = [name for name in wanted if not any(f".{layer}".endswith(f".{name}") for layer in layers)]
+    else:  # one text is a pattern, and must fit nothing else
+        fitting = [name for name in modules if re.fullmatch(wanted, name)]
+        unknown = [wanted] if wanted != "all-linear" and not (fitting and set(fitting) <= set(layers)) else []
+    if unknown:
+        raise UserError(
+            f"sft.lora.target_modules: {', '.join(map(repr, unknown))} names no layer of {recipe.base_model} that can "
+            "carry an adapter. Write all-linear, or names such as q_proj and v_proj."
+        )
     return LoraConfig(
         r=options.rank,
         lora_alpha=options.alpha,
@@ -89,20 +119,6 @@ def lora_config(recipe: Recipe) -> Any:
         use_dora=options.use_dora,
         task_type="CAUSAL_LM",
     )
-
-
-@contextmanager
-def layers_that_exist(recipe: Recipe) -> Iterator[None]:
-    """Raise UserError where PEFT finds none of the layers that the recipe names."""
-    try:
-        yield
-    except ValueError as error:
-        if "not found in the base model" not in str(error):
-            raise
-        raise UserError(
-            f"sft.lora.target_modules: {recipe.sft.lora.target_modules!r} names no layer of {recipe.base_model}. "
-            "Write all-linear, or names such as q_proj and v_proj."
-        ) from error
 
 
 def trainer_arguments(section: Pretrain | Sft | Dpo, out: Path, samples: int) -> dict[str, Any]:
@@ -119,7 +135,8 @@ def trainer_arguments(section: Pretrain | Sft | Dpo, out: Path, samples: int) ->
         "num_train_epochs": section.epochs,
         "learning_rate": section.learning_rate,
         "lr_scheduler_type": "linear",
-        "warmup_steps": min(5, max(1, int(steps // 10))),
+        # At the first step of a warm-up nothing is learned yet; a training of a few steps has none to spare.
+        "warmup_steps": min(5, int(steps // 10)),
         "weight_decay": 0.0,
         # A specialist trains for a hundred steps or so. At 0.999 the large first gradients would still shrink its last.
         "adam_beta2": 0.95,
@@ -179,6 +196,7 @@ def train(
 
     checkpoints = out / CHECKPOINTS
     trainer.ids = ids
+    _refuse_unknown_tokens(trainer)
     count, seconds = None, None
     if not zero.partitioned(trainer.model):  # else nothing can be tried before DeepSpeed's engine is made
         count = prepare_model(trainer.model, trainer.args.bf16)
@@ -228,6 +246,24 @@ def train(
     if best is not None and best.best_step is not None:
         facts |= {"best_step": best.best_step, "stopped_early": best.stopped}
     return facts
+
+
+def _refuse_unknown_tokens(trainer: Any) -> None:
+    """Raise UserError where a row holds a token that the model has no embedding for.
+
+    A tokenizer may know more tokens than its model (Gemma's knows one for images), which harms nobody who uses none.
+    """
+    tokenizer, words = trainer.processing_class, trainer.model.config.get_text_config().vocab_size
+    if len(tokenizer) <= words:
+        return
+    for id, example in zip(trainer.ids, trainer.train_dataset, strict=True):
+        highest = max(map(max, sequences(example)))
+        if highest >= words:
+            raise UserError(
+                f"Row {id} holds {tokenizer.convert_ids_to_tokens(highest)!r}, token {highest} of the base model's "
+                f"tokenizer, and its weights know only {words} tokens. Take the tokenizer that belongs to the weights, "
+                "or resize the model's embeddings to it."
+            )
 
 
 def _first_epoch(trainer: Any, workers: Workers) -> list[list[int]]:

@@ -113,18 +113,17 @@ def train_sft(
     if recipe.pretrain:
         model = PeftModel.from_pretrained(model, out / FOLDER / "adapter", is_trainable=True)
     else:
-        adapter = setup.lora_config(recipe)
-    with setup.layers_that_exist(recipe):
-        trainer = BucketedSFTTrainer(
-            model=model,
-            args=arguments,
-            train_dataset=data_set(samples, counts, options.loss == "full"),
-            # The validation loss is that of the answers, row by row alike, whatever is trained: so variants compare.
-            eval_dataset=data_set(held_out, [1.0] * len(held_out), False) if held_out else None,
-            data_collator=collator(tokenizer.pad_token_id),
-            processing_class=tokenizer,
-            peft_config=adapter,
-        )
+        adapter = setup.lora_config(recipe, model)
+    trainer = BucketedSFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=data_set(samples, counts, options.loss == "full"),
+        # The validation loss is that of the answers, row by row alike, whatever is trained: so variants compare.
+        eval_dataset=data_set(held_out, [1.0] * len(held_out), False) if held_out else None,
+        data_collator=collator(tokenizer.pad_token_id),
+        processing_class=tokenizer,
+        peft_config=adapter,
+    )
     through = None
     if recipe.train.quantization_aware:
         aware = QuantizationAware(trainer.model, base, recipe.train.quantization_aware)

@@ -1,11 +1,14 @@
 """Training on a tiny model: the same as stock TRL, resumable, and clear about what goes wrong."""
 
 import errno
+import re
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_task import ROWS, adapter, losses, pairs, recipe
 
 from stillroom.data.rows import Row
@@ -121,15 +124,67 @@ def test_drop_is_in_nats() -> None:
     assert reference_drop({"loss": 1.0}, beta=0.1) is None
 
 
-def test_a_layer_that_the_model_has_not(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"'nope'.* names no layer of .*all-linear"):
-        train_sft(recipe(sft={"lora": {"rank": 4, "target_modules": ["nope"]}}), tiny, ROWS, [], tmp_path)
+@pytest.mark.parametrize(
+    ("targets", "named"),
+    [
+        (["nope"], "'nope'"),
+        (["q_proj", "v_porj", "proj"], "'v_porj', 'proj'"),
+        (["q_proj", "lm_head"], "'lm_head'"),  # TRL reads its weight alone
+        (["input_layernorm"], "'input_layernorm'"),
+        ("q_proj", "'q_proj'"),
+        (".*self_attn.*", "'.*self_attn.*'"),
+    ],
+    ids=str,
+)
+def test_a_layer_that_the_model_has_not(tiny: Path, tmp_path: Path, targets: Any, named: str) -> None:
+    with pytest.raises(UserError, match=f"modules: {re.escape(named)} names no layer of .*all-linear"):
+        train_sft(recipe(sft={"lora": {"rank": 4, "target_modules": targets}}), tiny, ROWS, [], tmp_path)
+
+
+def test_layers_by_a_pattern_and_the_embedding(tiny: Path) -> None:
+    model = setup.load_model(tiny)
+    for targets in (r".*layers\.1\..*[qv]_proj", ["self_attn.q_proj", "embed_tokens"], "all-linear"):
+        assert setup.lora_config(recipe(sft={"lora": {"target_modules": targets}}), model)
 
 
 def test_nothing_to_train_on(tiny: Path, tmp_path: Path) -> None:
     unlabelled = [Row("1", "text", None, "made")]
     with pytest.raises(UserError, match="There is nothing to train on"):
         train_sft(recipe(), tiny, unlabelled, [], tmp_path)
+
+
+def test_a_single_step_learns(tiny: Path, tmp_path: Path) -> None:
+    single = {"epochs": 1, "batch_size": 8, "learning_rate": 0.003, "lora": {"rank": 4}}
+    assert train_sft(recipe(sft=single), tiny, ROWS[:8], [], tmp_path)["steps"] == 1
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert all(float(weight.abs().max()) > 0 for name, weight in weights.items() if "lora_B" in name)
+
+
+@pytest.mark.parametrize("missing", ["eos_token", "chat_template"])
+def test_a_tokenizer_that_lacks_what_training_needs(tiny: Path, tmp_path: Path, missing: str) -> None:
+    tokenizer = setup.load_tokenizer(tiny)
+    setattr(tokenizer, missing, None)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=f"has no {missing.replace('chat_', 'chat ')}"):
+        setup.load_tokenizer(tmp_path)
+
+
+def test_of_several_chat_templates_the_default_is_taken(tiny: Path, tmp_path: Path) -> None:
+    tokenizer = setup.load_tokenizer(tiny)
+    own = tokenizer.chat_template
+    tokenizer.chat_template = {"tool_use": "another", "default": own}
+    tokenizer.save_pretrained(tmp_path)
+    assert setup.load_tokenizer(tmp_path).chat_template == own
+
+
+def test_a_token_that_the_weights_do_not_know(tiny: Path, tmp_path: Path) -> None:
+    copytree(tiny, tmp_path / "model")
+    tokenizer = setup.load_tokenizer(tiny)
+    tokenizer.add_tokens("otter")
+    tokenizer.save_pretrained(tmp_path / "model")
+    train_sft(recipe(), tmp_path / "model", ROWS[8:12], [], tmp_path / "without")
+    with pytest.raises(UserError, match=r"Row otter-0 holds 'otter', token 49152 .* know only 49152 tokens"):
+        train_sft(recipe(), tmp_path / "model", ROWS, [], tmp_path / "with")
 
 
 def test_a_cut_sample_keeps_its_answer(tiny: Path) -> None:

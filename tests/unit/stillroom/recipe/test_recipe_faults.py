@@ -70,6 +70,13 @@ CASES = {
     f"{TOP}{DATA}sft: {{lora: {{target_modules: 3}}}}\n": (
         "7:30: sft.lora.target_modules: must be a text or a list of texts"
     ),
+    f"{TOP}{DATA}sft: {{lora: {{target_modules: []}}}}\n": (
+        "7:30: sft.lora.target_modules: names no layer; write all-linear, or names such as [q_proj, v_proj]"
+    ),
+    f"{TOP}{DATA}sft: {{lora: {{target_modules: '*_proj'}}}}\n": (
+        "7:30: sft.lora.target_modules: is no regular expression (nothing to repeat at position 0); "
+        "write all-linear, or a list of names"
+    ),
     f"name: 12\ninstruction: x\n{DATA}": "1:7: name: must be text, not 12; put it in quotes",
     f"name: My Task\ninstruction: x\n{DATA}": (
         "1:7: name: must be lower-case letters, digits and hyphens (not first or last), at most 63, not 'My Task'; "
