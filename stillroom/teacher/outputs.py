@@ -6,6 +6,7 @@ from typing import Any
 
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row, write_rows
+from stillroom.errors import UserError
 from stillroom.files import write_json, write_jsonl
 from stillroom.teacher.budget import Ledger
 
@@ -23,11 +24,20 @@ def write_outputs(
     ledger: Ledger,
     review: Sequence[Row] | None = None,
 ) -> None:
-    """Write the rows, those for people (where the task has any), those left out with their reasons, and the report."""
+    """Write the rows, those for people (where the task has any), those left out with their reasons, and the report.
+
+    Raises UserError where `out` is a file that is no such work, as where it is the very file that was read.
+    """
+    if out.exists() and not beside(out, "rejected").exists():
+        raise UserError(
+            f"{out} is there already, and no earlier run of this command wrote it, so it stays as it is. Name another "
+            "file with --out; what was answered so far is kept and is not paid for again."
+        )
+    # First, so that after a kill `out` is known as ours.
+    write_jsonl(beside(out, "rejected"), (item.as_dict() for item in rejected))
     write_rows(out, rows)
     if review is not None:
         write_rows(beside(out, "review"), review)
-    write_jsonl(beside(out, "rejected"), (item.as_dict() for item in rejected))
     write_json(beside(out, "report"), {**report, "cost": ledger.table()})
 
 

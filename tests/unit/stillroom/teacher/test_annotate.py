@@ -90,6 +90,20 @@ def test_annotate_parts_the_sure_the_unsure_and_the_wrong(
     assert shown[-1].split() == ["all", "18", "0", "180", "90", "0.00"]
 
 
+def test_a_file_that_is_no_work_of_ours_is_not_written_over(
+    server: Loopback, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.reply = teacher
+    recipe, texts = written(folder, server), folder / "texts.txt"
+    before = texts.read_text()
+    assert run(["annotate", str(recipe), str(texts), "-o", str(texts)]) == 2
+    assert "is there already, and no earlier run of this command wrote it" in capsys.readouterr().err
+    assert texts.read_text() == before and list(folder.glob("texts.*")) == [texts]
+    for _ in range(2):
+        assert run(["annotate", str(recipe), str(texts), "-o", str(folder / "labelled.jsonl")]) == 0
+    assert len(server.asked) == 18
+
+
 def test_what_it_wrote_is_a_source_of_the_recipe(server: Loopback, folder: Path) -> None:
     server.reply = teacher
     recipe = written(folder, server)
