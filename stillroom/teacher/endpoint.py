@@ -220,7 +220,7 @@ def _reply(body: bytes, request: Request) -> Reply:
         raise EndpointFault("broken", "its answer has no choices[0].message", may_be_billed=True) from None
     if isinstance(text, list):  # the parts of a content
         text = "".join(str(part.get("text", "")) for part in text if isinstance(part, dict))
-    text = text if isinstance(text, str) else ""
+    text = _whole_letters(text) if isinstance(text, str) else ""
     worst = request.worst()
     usage = answer.get("usage")
     usage = usage if isinstance(usage, dict) else {}
@@ -280,7 +280,12 @@ def _repeats(message: str, prompt: str) -> bool:
 
 
 def _short(text: str) -> str:
-    return " ".join(text.split())[:200]
+    return _whole_letters(" ".join(text.split())[:200])
+
+
+def _whole_letters(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair: JSON can spell one, and nothing can write it."""
+    return text.encode(errors="replace").decode()
 
 
 def _first_line(error: Exception) -> str:
@@ -309,7 +314,7 @@ def _retry_after(headers: "httpx2.Headers") -> float | None:
         except ValueError:
             try:
                 seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-            except ValueError:
+            except (ValueError, OverflowError):
                 continue
         if seconds == seconds and seconds != float("inf"):
             return max(0.0, seconds)

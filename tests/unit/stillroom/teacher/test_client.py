@@ -97,6 +97,18 @@ def test_retry_after_may_be_a_number_or_a_date() -> None:
     assert 80_000 < (read(retry_after=later) or 0) <= 86_400
     assert read(retry_after="Mon, 23 Nov 2020 10:00:00 GMT") == 0
     assert [read(retry_after=odd) for odd in ("soon", "", "nan", "1e999")] == [None] * 4
+    assert read(retry_after="Wed, 21 Oct 999999999999 07:28:00 GMT") is None
+
+
+def test_half_a_letter_in_an_answer_can_be_written(server: Loopback, connect: Connect) -> None:
+    server.script = [
+        Answer(b'{"choices": [{"message": {"content": "a \\ud83d b"}}]}'),
+        error(400, "half \ud83d a letter"),
+    ]
+    client = connect()
+    assert client.ask(ask()).text == "a ? b"
+    with pytest.raises(NoAnswer, match=r"half \? a letter"):
+        client.ask(ask("another"))
 
 
 def test_an_endpoint_that_puts_off_for_no_time_is_not_hammered(server: Loopback, connect: Connect) -> None:
