@@ -51,7 +51,7 @@ def load_model(base: Path, workers: Workers = ALONE, four_bit: bool = False) -> 
     """The base model's weights in the dtype that trains fastest here; adapters over it stay in fp32.
 
     four_bit: hold its layers as QLoRA does, in bitsandbytes' nf4, with the constants quantised too. Raises UserError
-    where that is asked for and bitsandbytes is not installed.
+    where that is asked for and bitsandbytes is not installed, and where a weight is no number.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -62,6 +62,13 @@ def load_model(base: Path, workers: Workers = ALONE, four_bit: bool = False) -> 
     options = {"quantization_config": _four_bit(fastest_dtype())} if four_bit else {}
     model = AutoModelForCausalLM.from_pretrained(base, dtype=fastest_dtype(), **options)
     model.config.use_cache = False
+    # Said here, because a loss that is no number would be put down to the learning rate and to the rows.
+    spoilt = [name for name, one in model.named_parameters() if one.is_floating_point() and not one.isfinite().all()]
+    if spoilt:
+        raise UserError(
+            f"{len(spoilt)} weights of the base model {base} hold NaN or Inf ({spoilt[0]} is the first). Nothing "
+            "can be trained on them: get the model anew, or choose another base_model."
+        )
     return model
 
 

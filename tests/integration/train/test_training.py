@@ -1,6 +1,7 @@
 """Training on a tiny model: the same as stock TRL, resumable, and clear about what goes wrong."""
 
 import errno
+import math
 import re
 from pathlib import Path
 from shutil import copytree
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_task import ROWS, adapter, losses, pairs, recipe
 
 from stillroom.data.rows import Row
@@ -151,6 +152,18 @@ def test_nothing_to_train_on(tiny: Path, tmp_path: Path) -> None:
     unlabelled = [Row("1", "text", None, "made")]
     with pytest.raises(UserError, match="There is nothing to train on"):
         train_sft(recipe(), tiny, unlabelled, [], tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_base_model_with_a_weight_that_is_no_number(tiny: Path, tmp_path: Path, value: float) -> None:
+    copytree(tiny, tmp_path / "model")
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    weights["model.layers.1.mlp.up_proj.weight"][3, 4] = value
+    save_file(weights, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        UserError, match=r"1 weights of the base model .*model hold NaN or Inf \(model\.layers\.1\.mlp\.up"
+    ):
+        train_sft(recipe(), tmp_path / "model", ROWS, [], tmp_path / "out")
 
 
 def test_a_single_step_learns(tiny: Path, tmp_path: Path) -> None:
