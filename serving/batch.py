@@ -265,8 +265,7 @@ def _write(job: Job, answers: Sequence[dict[str, Any]], package: "Package") -> N
         with whole_file(job.out) as stream:
             for record, answer in zip(job.records, answers, strict=True):
                 told = {OUTPUT: answer.get(OUTPUT), ERROR: answer.get(ERROR), TRUNCATED: TRUNCATED in answer}
-                line = json.dumps({**record.values, **told}, ensure_ascii=False, default=str)
-                stream.write(line.encode() + b"\n")
+                stream.write(_json({**record.values, **told}).encode() + b"\n")
         return
     given = {name: [record.values.get(name) for record in job.records] for name in job.columns}
     added = {name: [_told(answer, name) for answer in answers] for name in job.answers}
@@ -296,7 +295,16 @@ def _told(answer: dict[str, Any], column: str) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    return _json(value) if isinstance(value, dict | list) else value
+
+
+def _json(value: Any) -> str:
+    """JSON of whatever a table holds: dates and the like as text, and null for what JSON has no number for."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        plain = json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
+        return json.dumps(plain, ensure_ascii=False)
 
 
 def _write_csv(path: Path, columns: dict[str, list[Any]]) -> None:
@@ -358,4 +366,4 @@ def _types(package: "Package") -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else _json(value)

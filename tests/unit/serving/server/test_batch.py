@@ -1,6 +1,7 @@
 """A table of texts: read, answered, journalled, written."""
 
 import csv
+import datetime
 import fcntl
 import json
 import os
@@ -205,6 +206,23 @@ def test_what_was_parquet_keeps_its_types(served: tuple[Extractor, ScriptedBacke
     found = pyarrow.parquet.read_table(job.out)
     assert found.select(table.column_names).schema.types == table.schema.types
     assert found["truncated"].to_pylist() == [False, True]
+
+
+@pytest.mark.parametrize("wanted", [".csv", ".jsonl"])
+def test_what_json_does_not_know(served: tuple[Extractor, ScriptedBackend], tmp_path: Path, wanted: str) -> None:
+    extractor, _ = served
+    package, table = extractor.service.package, pyarrow.table({
+        "text": ["one"],
+        "days": pyarrow.array([[datetime.date(2025, 3, 3)]], pyarrow.list_(pyarrow.date32())),
+        "share": [float("nan")],
+        "shares": [[float("nan"), 0.5, float("inf")]],
+    })  # fmt: skip
+    pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
+    job = plan(tmp_path / "in.parquet", tmp_path / f"out{wanted}", None, package)
+    assert extract(job, extractor, package) == (1, 0)
+    told = job.out.read_text(encoding="utf-8")
+    assert "2025-03-03" in told and "[null, 0.5, null]" in told
+    assert wanted == ".csv" or ("NaN" not in told and '"share": null' in told)
 
 
 def test_all_faults_at_once_before_the_model_is_loaded(
