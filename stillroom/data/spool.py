@@ -6,6 +6,7 @@ import pickle
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar, overload
@@ -58,7 +59,8 @@ class Spool(Sequence[T], Generic[T]):
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
+        with suppress(OSError):  # on a full disk what is still to be written fails once more, and nobody will read it
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -125,21 +125,21 @@ def read_csv(path: Path) -> Iterator[Record]:
     header, delimiter = _csv_header(path)
     with path.open("rb") as stream:
         too_long: list[int] = []
-        held: list[str] = []
+        last = [""]
         # Strict, because a quote that is never closed would else take the rows after it into one text.
-        records = csv.reader(_csv_lines(stream, too_long, held), delimiter=delimiter, strict=True)
+        records = csv.reader(_csv_lines(stream, too_long, last), delimiter=delimiter, strict=True)
         with suppress(csv.Error):
             next(records, None)
         while True:
-            held.clear()
+            first = records.line_num + 1
             try:
                 cells = next(records)
             except StopIteration:
                 return
             except csv.Error as error:
-                cells = _one_line(held, delimiter)
+                cells = _one_line(last[0], delimiter) if records.line_num == first else []
                 if not cells:
-                    detail = f"{_place(records.line_num, held)}: {error}"
+                    detail = f"{_place(first, records.line_num)}: {error}"
                     yield Record(reason="not CSV", detail=f"{detail}; is a quote missing, or one too many?")
                     continue
             if too_long:
@@ -151,7 +151,7 @@ def read_csv(path: Path) -> Iterator[Record]:
             if not _is_utf8(data):
                 yield Record(data=data, reason="undecodable")
             elif len(cells) != len(header):
-                detail = _uneven(len(cells), len(header), _place(records.line_num, held), delimiter)
+                detail = _uneven(len(cells), len(header), _place(first, records.line_num), delimiter)
                 yield Record(reason="a wrong number of cells", detail=detail)
             else:
                 yield Record(dict(zip(header, cells, strict=True)))
@@ -213,35 +213,34 @@ def _csv_header(path: Path) -> tuple[list[str], str]:
         delimiter = _delimiter(first.decode("utf-8", "replace"))
         stream.seek(0)
         try:
-            names = next(csv.reader(_csv_lines(stream, [], []), delimiter=delimiter), [])
+            names = next(csv.reader(_csv_lines(stream, [], [""]), delimiter=delimiter), [])
         except csv.Error as error:
             raise ValueError(str(error)) from error
     return [name.strip() for name in names], delimiter
 
 
-def _one_line(held: list[str], delimiter: str) -> list[str]:
-    """The cells of a record of one line with a stray quote, which costs no other row; else none."""
+def _one_line(line: str, delimiter: str) -> list[str]:
+    """The cells of a record of one line with a stray quote, which costs no other row; none where it cannot be read."""
     try:
-        return next(csv.reader(held, delimiter=delimiter)) if len(held) == 1 and '"' in held[0] else []
+        return next(csv.reader([line], delimiter=delimiter))
     except csv.Error:
         return []
 
 
-def _place(last: int, held: list[str]) -> str:
-    """The lines of a record of which the last is known."""
-    return f"lines {last - len(held) + 1} to {last}" if len(held) > 1 else f"line {last}"
+def _place(first: int, last: int) -> str:
+    return f"lines {first} to {last}" if last > first else f"line {last}"
 
 
-def _csv_lines(stream: BinaryIO, too_long: list[int], held: list[str]) -> Iterator[str]:
-    """The lines as text, in `held` too; one that is too long comes out empty, and its length goes to `too_long`."""
+def _csv_lines(stream: BinaryIO, too_long: list[int], last: list[str]) -> Iterator[str]:
+    """The lines as text, the last also in `last`; one that is too long comes out empty, its length in `too_long`."""
     for number, line in enumerate(bounded_lines(stream)):
         if isinstance(line, int):
             too_long.append(line)
             yield "\n"
         else:
             # Bytes that are not UTF-8 pass through as surrogates, so that one bad record does not end the file.
-            held.append(line.decode("utf-8-sig" if number == 0 else "utf-8", "surrogateescape"))
-            yield held[-1]
+            last[0] = line.decode("utf-8-sig" if number == 0 else "utf-8", "surrogateescape")
+            yield last[0]
 
 
 def _delimiter(header: str) -> str:

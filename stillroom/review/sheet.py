@@ -5,6 +5,7 @@ somebody saves the sheet as CSV. A hidden sheet notes what was sent out, so that
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,8 +97,10 @@ def write_sheet(path: Path, rows: Sequence[Placed], data: Path, version: str, sc
     _lists(book.create_sheet(LISTS), answers_of(schema))
     _hidden(book.create_sheet(HIDDEN), rows, data, version, schema)
     _guide(book.create_sheet(GUIDE))
+    made = io.BytesIO()  # where the disk is full, zipfile would print a traceback beside our message
+    book.save(made)
     with whole_file(path) as stream:
-        book.save(stream)
+        stream.write(made.getvalue())
 
 
 def answers_of(schema: dict[str, Any] | None) -> list[str]:

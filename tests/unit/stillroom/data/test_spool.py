@@ -52,3 +52,15 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="The disk is full"):
             spool.append(ROWS[0])
         spool._file = own
+
+
+def test_a_full_disk_is_said_once(tmp_path: Path) -> None:
+    """What is still in the buffer fails again when the file is closed, and would take the place of our message."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    spool: Spool[Row] = Spool(tmp_path)
+    spool._file.close()
+    spool._file = open("/dev/full", "wb")  # type: ignore[assignment]  # noqa: SIM115
+    spool.append(ROWS[0])
+    spool.close()
+    assert spool._file.closed
