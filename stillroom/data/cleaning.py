@@ -81,7 +81,9 @@ class Cleaner:
     def _answered(self, row: Row) -> Row | Rejected:
         """The whole text, repaired and without boilerplate, and its answer."""
         bounds = self.recipe.data.cleaning
-        text = row.text.strip()
+        # Places that a label names are counted from the text's first character, be it a space.
+        counted = bounds.pii is not None and bounds.pii.offsets
+        text = row.text.rstrip() if counted else row.text.strip()
         row = row if text == row.text else replace(row, text=text)
         if bounds.repair and self.boilerplate is None:
             row = repair(row)
@@ -180,7 +182,8 @@ def answer(row: Row, recipe: Recipe, faults_of: Callable[[Any], str] | None = No
         try:
             label = json.loads(label)
         except (ValueError, RecursionError) as error:
-            said = f"{label[:40]!r} is no key of data.labelling.values either" if values else str(error)
+            shown = repr(label) if len(label) <= 40 else "it"  # of half an address nobody would know what to mask
+            said = f"{shown} is no key of data.labelling.values either" if values else str(error)
             return Rejected(row, "the label is not JSON", said)
     if faults := (faults_of or Faults(schema))(label):
         return Rejected(row, BREAKS_SCHEMA, faults)

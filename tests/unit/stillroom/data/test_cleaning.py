@@ -53,6 +53,7 @@ def test_bad_rows_have_reasons(make_recipe: Any) -> None:
     mapped = make_recipe(FILE, labelling={"values": {"yes": {"kind": "a"}}})
     wanted = "the label is not JSON: 'Yes' is no key of data.labelling.values either"
     assert reason(clean(replace(ROW, label="Yes"), mapped)) == wanted
+    assert reason(clean(replace(ROW, label="Yes" * 20), mapped)) == wanted.replace("'Yes'", "it")
     assert reason(clean(replace(ROW, label={"kind": "c"}), recipe)).startswith("the label breaks the schema: ")
 
 

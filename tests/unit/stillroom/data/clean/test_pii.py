@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.cli.unmask import unmask
+from stillroom.data.cleaning import Cleaner
 from stillroom.data.pii import bank, identity, mail_address, national, network, phone
 from stillroom.data.pii.detect import find
 from stillroom.data.pii.fake import fake
@@ -202,6 +203,18 @@ def test_places_in_the_text_move_with_it() -> None:
     row, pairs = masker(offsets=["start", "end"]).row(Row("1", text, {"spans": spans, "count": 9}, "csv"))
     found = [row.text[span["start"] : span["end"]] for span in row.label["spans"]]
     assert found == [pairs[0].fake, "Friday"] and row.label["count"] == 9
+
+
+def test_places_are_counted_from_the_text_as_it_was_read(make_recipe: Any) -> None:
+    pii = {"offsets": ["start", "end"]}
+    schema = {"type": "object", "properties": {"start": {"type": "integer"}, "end": {"type": "integer"}}}
+    recipe = make_recipe({"kind": "csv", "path": "a.csv"}, schema=schema, cleaning={"pii": pii})
+    text = "\n  Write to anna@keller.org by Friday. "
+    start = text.index("Friday")
+    cleaner = Cleaner(recipe, None, masker(offsets=["start", "end"]))
+    [outcome] = cleaner([Row("1", text, {"start": start, "end": start + 6}, "csv")])
+    assert isinstance(outcome.item, Row)
+    assert outcome.item.text[outcome.item.label["start"] : outcome.item.label["end"]] == "Friday"
 
 
 def test_what_a_label_quotes_among_other_words_is_masked_as_in_the_text() -> None:
