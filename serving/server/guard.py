@@ -120,7 +120,10 @@ class Guard:
                     await _until_gone(self._app, scope, receive, answer, body)
         except ApiError as error:
             note(scope, error=error.code)
-            await error.response()(scope, receive, answer)
+            if error.code == _TOO_LARGE:
+                await self._refuse_and_read_on(error, receive, answer)
+            else:
+                await error.response()(scope, receive, answer)
         except Exception:
             if not answer.whole:  # else the client was told, and the log holds it already
                 raise
@@ -162,9 +165,24 @@ class Guard:
                 headers={"Connection": "close"},
             ) from None  # fmt: skip
 
+    async def _refuse_and_read_on(self, error: ApiError, receive: Receive, answer: "_Answer") -> None:
+        """Answer at once, and close when the client has sent its body (or had the time for it), which is thrown away.
+
+        A connection that is closed while its client still sends is reset, and most clients then lose the answer, too.
+        """
+        response = error.response()
+        head = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+        await answer(head)
+        await answer({"type": "http.response.body", "body": response.body, "more_body": True})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.body_seconds):
+                while (await receive()).get("more_body", False):
+                    pass
+        await answer({"type": "http.response.body", "body": b"", "more_body": False})
+
     def _too_large(self) -> ApiError:
         most = self._limits.body_bytes
-        return ApiError(413, f"The body is larger than {most:,} bytes.", code="body_too_large", headers=_CLOSE)
+        return ApiError(413, f"The body is larger than {most:,} bytes.", code=_TOO_LARGE, headers=_CLOSE)
 
 
 _STRANGE_HOST = ApiError(
@@ -174,6 +192,7 @@ _STRANGE_HOST = ApiError(
 CLIENT_GONE = 499
 """What the log says where the client went before it was answered, as nginx has it."""
 _CLOSE = {"Connection": "close"}
+_TOO_LARGE = "body_too_large"
 
 
 class _Answer:

@@ -66,6 +66,14 @@ def test_bodies_are_bounded_while_they_are_read(server: Live) -> None:
     assert not server.backend.requests
 
 
+def test_a_client_that_sends_too_much_reads_why(server: Live) -> None:
+    # It still sends when the answer is there, and reads when all is sent: a closed connection would be reset by then.
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000\r\n\r\n".encode()
+    answer = raw(server, head, b"x" * 1500, b"x" * 1500, wait=0.2)
+    assert answer.startswith(b"HTTP/1.1 413") and b"body_too_large" in answer
+    assert not server.backend.requests
+
+
 def test_a_body_that_does_not_come(server: Live) -> None:
     answer = raw(server, f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
     assert answer.startswith(b"HTTP/1.1 408") and b"body_timeout" in answer
