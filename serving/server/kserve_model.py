@@ -108,9 +108,8 @@ def instances(body: Any) -> list[str]:
 
 def texts_of(request: InferRequest) -> list[str]:
     """The texts of a v2 request: its tensor `text`, or its only one. Raises ApiError."""
-    found: InferInput | None = request.get_input_by_name(TEXT)
-    if found is None and len(request.inputs) == 1:
-        found = request.inputs[0]
+    named = [tensor for tensor in request.inputs if tensor.name == TEXT] or request.inputs
+    found: InferInput | None = named[0] if len(named) == 1 else None  # of several, none may be left out silently
     if found is None or found.datatype != "BYTES":
         raise bad_request(f"Send one BYTES tensor named {TEXT}.", "inputs", "invalid_value")
     try:

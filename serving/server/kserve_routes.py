@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from kserve.errors import InvalidInput
+from kserve.errors import InferenceError, InvalidInput
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferRequest
 from kserve.protocol.rest.v2_datamodels import (
@@ -140,7 +140,7 @@ def _decoded(plane: DataPlane, body: Any, headers: dict[str, str], model: str) -
         )
     try:
         request: InferRequest = plane.decode_inference_request(body, headers, model)
-    except (InvalidInput, KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
+    except (InvalidInput, InferenceError, KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
         raise bad_request(
             f"This is no v2 inference request: {str(error).rstrip('.')}.", code="invalid_value"
         ) from error

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -228,6 +229,20 @@ def test_v2_binary_bodies_that_do_not_fit(server: Live) -> None:
     for content, length in ((b"{}", "2"), (b"", "0"), (b"{}", "x"), (b'{"inputs":[{}]}', "15"), (b"\xff", "1")):
         headers = {"content-type": "application/octet-stream", "inference-header-content-length": length}
         assert server.client.post(INFER, content=content, headers=headers).status_code == 400
+
+
+def test_a_binary_text_that_is_no_utf_8_is_the_clients_fault(server: Live) -> None:
+    raw = struct.pack("<I", 2) + b"\xff\xfe"
+    told = {"name": "text", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [told]}).encode()
+    headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(len(head))}
+    answer = server.client.post(INFER, content=head + raw, headers=headers)
+    assert answer.status_code == 400 and "UTF-8" in answer.json()["error"]["message"]
+
+
+def test_of_two_tensors_of_texts_none_is_left_out_silently(server: Live) -> None:
+    (one,) = tensor(["a"])["inputs"]
+    assert server.post(INFER, {"inputs": [one, {**one, "data": ["b"]}]}).status_code == 400
 
 
 def test_v2_metadata(server: Live) -> None:
