@@ -22,12 +22,15 @@ class Constraint:
 
         self._matcher = LLMatcher(tokenizer, text, log_level=0, limits=limits)
         if not self._matcher.is_error():
-            # The first mask is computed on a copy: some grammars fail only there, and the tables stay warm.
+            # The first mask and what is forced before it are computed on a copy: some grammars fail only there, and
+            # the tables stay warm.
             trial = self._matcher.deep_copy()
-            trial.compute_bitmask()
+            trial.consume_tokens(trial.compute_ff_tokens())
+            if not trial.is_stopped():
+                trial.compute_bitmask()
         if self._matcher.is_error() or trial.is_error():
             reason = self._matcher.get_error() or trial.get_error()
-            raise ValueError(f"constrained decoding cannot enforce this schema: {reason}")
+            raise ValueError(f"constrained decoding cannot enforce this: {_sentence(reason)}")
         self._words = words
         self.said = Said()
         """What answers under this constraint said, to guess the next ones by."""
@@ -42,6 +45,12 @@ class Constraint:
     def start(self) -> "Match":
         """A fresh answer."""
         return Match(self._matcher.deep_copy(), self._words)
+
+
+def _sentence(reason: str) -> str:
+    """llguidance's reason without its internals."""
+    reason = reason.replace("<non-verbose/>", "").strip()
+    return "nothing that ends can be said under it" if reason == "NoExtensionBias" else reason
 
 
 class Match:
@@ -76,7 +85,8 @@ class Match:
     def forced(self, most: int | None = None) -> list[int]:
         """The (at most so many) tokens that must come next, whatever the model thinks; taken at once."""
         tokens: list[int] = self.matcher.compute_ff_tokens()[:most]
-        self.take(tokens)
+        if tokens and not self.matcher.consume_tokens(tokens) and self.failure:
+            return []  # the parser is at a limit of its own, which the caller looks for
         return tokens
 
     @property

@@ -287,6 +287,8 @@ class _Batch:
         if not stream.held or stream.match is None:
             return
         forced = stream.match.forced()
+        if stream.match.failure:
+            raise RuntimeError(f"The constraint cannot be followed any further: {stream.match.failure}")
         stream.say(forced)
         stream.pending += forced
         if not stream.free:

@@ -229,6 +229,8 @@ def test_closing_tells_everybody(tiny_gguf: Any) -> None:
         ("json_schema", {"$ref": "http://example.com/schema"}, "example.com"),
         ("json_schema", {"enum": []}, "Unsatisfiable"),
         ("json_schema", {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}, "cannot enforce"),
+        ("json_schema", {"type": "array", "items": {"const": 1}, "minItems": 10**7}, "Too many items"),
+        ("lark", 'start: start "a"', "nothing that ends can be said under it$"),
         ("json_schema", {"x-guidance": {"lenient": True}, "not": {}}, "not"),
         ("json_schema", [1], "object"),
         ("json_schema", {"enum": ["x" * 300_000]}, "bytes"),
