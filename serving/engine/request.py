@@ -30,6 +30,9 @@ class UnknownAdapter(InvalidRequest):
 class UnsupportedSchema(InvalidRequest):
     """A schema, regex or grammar that cannot be enforced; the message says why."""
 
+    field: str | None = None
+    """What in a client's request brought it, where that is known."""
+
 
 class Overloaded(EngineError):
     """The queue is full, or the engine drains. `reason` is one of a closed set, fit for a metric's label."""

@@ -146,7 +146,9 @@ class _Reply:
 
     def _finish(self, number: int, event: Finished) -> None:
         choice = self._choices[number]
-        choice.finish = "tool_calls" if event.reason == "stop" and choice.calls else event.reason
+        # A stop text may end an answer inside a call, which is none then that could be made.
+        called = choice.calls and choice.reader is not None and not choice.reader.within_call
+        choice.finish = "tool_calls" if event.reason == "stop" and called else event.reason
         self._usage[number] = event.usage
 
     def _told(self, event: Text) -> list[dict[str, Any]]:

@@ -112,6 +112,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         message = f"{request.url.path} does not take {request.method}."
     elif error.status_code == 400:  # FastAPI's, where its parser gives up
         message, code = "The body is JSON that is nested too deep, or has a number of too many digits.", "bad_json"
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            message = "The body is not UTF-8. Send JSON as plain text, not compressed."
     return _told(request, ApiError(error.status_code, message, code=code, headers=error.headers))
 
 
@@ -124,6 +126,8 @@ def validation_fault(faults: Any) -> ApiError:
     """pydantic's first fault in OpenAI's words; the others follow from it more often than not."""
     fault = faults[0]
     place = [step for step in fault["loc"] if step != "body"]
+    if place[:1] == ["response_format"]:
+        del place[1:2]  # its type, by which pydantic chose what to read it as
     # A union tells every member it tried; the steps that are no key or index are those members' names.
     param = ".".join(str(step) for step in place if not _is_member(step)) or None
     kind = fault["type"]

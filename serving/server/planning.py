@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from serving.engine.request import EMBEDDINGS_ONLY, Request, Sampling
+from serving.engine.request import EMBEDDINGS_ONLY, Request, Sampling, UnsupportedSchema
 from serving.server import tools as calls
 from serving.server.errors import bad_request
 from serving.server.requests import (
@@ -20,6 +21,7 @@ from serving.server.requests import (
     StructuredOutputs,
     Tool,
 )
+from serving.server.schemas import fault
 from serving.server.service import Service
 from stillroom.recipe.prompt import RECIPES, system_message
 
@@ -54,7 +56,7 @@ def plan_chat(service: Service, body: ChatRequest, adapter: str | None) -> Plan:
     room = service.room(prompt, most, adapter or service.name)
     if tools:
         grammar = calls.grammar(tools, mode, _several(body, mode), _marks_are_tokens(service), _schema(body))
-        constraint = service.backend.compile("lark", grammar)
+        constraint = _calls(service, grammar, tools)
     elif (
         task is not None and task.output_schema is not None and not body.response_format and not body.structured_outputs
     ):
@@ -129,6 +131,11 @@ def _sampling(service: Service, options: SamplingOptions, temperature: float, lo
 
 
 def _constraint(service: Service, wanted: ResponseFormat | None, structured: StructuredOutputs | None) -> Any:
+    with _of("structured_outputs" if structured is not None else "response_format"):
+        return _compiled(service, wanted, structured)
+
+
+def _compiled(service: Service, wanted: ResponseFormat | None, structured: StructuredOutputs | None) -> Any:
     compile = service.backend.compile
     if structured is not None:
         if structured.regex is not None:
@@ -137,12 +144,45 @@ def _constraint(service: Service, wanted: ResponseFormat | None, structured: Str
             return compile("lark", structured.grammar)
         if structured.choice is not None:
             return compile("regex", "|".join(re.escape(text) for text in structured.choice))
-        return compile("json_schema", structured.json_schema)
+        return compile("json_schema", _sound(structured.json_schema))
     if wanted is None or wanted.type == "text":
         return None
     if wanted.type == "json_object":
         return compile("json_object", None)
-    return compile("json_schema", wanted.json_schema.json_schema or {})
+    return compile("json_schema", _sound(wanted.json_schema.json_schema or {}))
+
+
+def _calls(service: Service, grammar: str, tools: Sequence[Tool]) -> Any:
+    """The constraint of an answer with calls; where it is refused, the tool at fault is named."""
+    with _of("tools"):
+        try:
+            for tool in tools:
+                _sound(tool.function.parameters)
+            return service.backend.compile("lark", grammar)
+        except UnsupportedSchema:
+            for tool in tools:
+                try:
+                    service.backend.compile("json_schema", _sound(calls.arguments(tool)))
+                except UnsupportedSchema as reason:
+                    raise UnsupportedSchema(f"The tool '{tool.function.name}': {reason}") from reason
+            raise
+
+
+@contextmanager
+def _of(field: str) -> Iterator[None]:
+    """Have a refusal say which field of the request it is about."""
+    try:
+        yield
+    except UnsupportedSchema as error:
+        error.field = field
+        raise
+
+
+def _sound(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    reason = fault(schema)
+    if reason:
+        raise UnsupportedSchema(reason)
+    return schema
 
 
 def _schema(body: ChatRequest) -> dict[str, Any] | None:
@@ -150,7 +190,10 @@ def _schema(body: ChatRequest) -> dict[str, Any] | None:
     wanted = body.response_format
     if wanted is None or wanted.type == "text":
         return None
-    return {"type": "object"} if wanted.type == "json_object" else wanted.json_schema.json_schema or {}
+    if wanted.type == "json_object":
+        return {"type": "object"}
+    with _of("response_format"):
+        return _sound(wanted.json_schema.json_schema or {})
 
 
 def _tools(body: ChatRequest) -> tuple[list[Tool], calls.Mode]:

@@ -144,6 +144,13 @@ class Function(Strict):
     parameters: JsonObject | None = Field(None, description="JSON Schema of the arguments; none means no arguments.")
     strict: bool | None = None
 
+    @field_validator("parameters")
+    @classmethod
+    def _an_object(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None and value.get("type", "object") != "object":
+            raise ValueError("arguments are an object, so the schema's type must be 'object'")
+        return value
+
 
 class Tool(Strict):
     """A tool; only functions are known."""

@@ -165,7 +165,7 @@ class Service:
             return overloaded(str(error), error.retry_after, status, error.reason)
         if isinstance(error, UnsupportedSchema):
             self.metrics.rejected(model, "unsupported_schema")
-            return bad_request(str(error), "response_format", "unsupported_schema")
+            return bad_request(str(error), error.field, "unsupported_schema")
         if isinstance(error, UnknownAdapter):  # unloaded since the request was read
             return self._unknown(error.name)
         if isinstance(error, InvalidRequest):

@@ -57,7 +57,8 @@ def grammar(
     rules = [f"call: {' | '.join(f'call_{index}' for index in range(len(tools)))}"]
     for index, tool in enumerate(tools):
         head = json.dumps('{"name":' + json.dumps(tool.function.name) + ',"arguments":')
-        rules.append(f'call_{index}: {head} %json {json.dumps(_arguments(tool))} "}}"')
+        held = json.dumps({**arguments(tool), "x-guidance": GRAMMAR_DEFAULTS})
+        rules.append(f'call_{index}: {head} %json {held} "}}"')
     if mode == "required":
         more = rf' ("\n" call){{0,{MOST_CALLS - 1}}}' if several else ""
         return "\n".join([f"start: call{more}", *rules])
@@ -76,9 +77,9 @@ def grammar(
     return "\n".join([start, "rest: TEXT", r"TEXT: /(.|\n)*/", marked, *rules])
 
 
-def _arguments(tool: Tool) -> dict[str, object]:
-    schema = tool.function.parameters or NO_ARGUMENTS
-    return {"type": "object", **schema, "x-guidance": GRAMMAR_DEFAULTS}
+def arguments(tool: Tool) -> dict[str, Any]:
+    """The schema of a function's arguments."""
+    return {"type": "object", **(tool.function.parameters or NO_ARGUMENTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,11 @@ class CallReader:
 
     def __post_init__(self) -> None:
         self._place = "text" if self.marked else "head"
+
+    @property
+    def within_call(self) -> bool:
+        """A call has begun, and its arguments are not whole."""
+        return self._place == "arguments"
 
     def feed(self, text: str) -> Iterator[Piece]:
         """What a further piece of the answer settles."""

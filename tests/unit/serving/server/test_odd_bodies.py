@@ -43,6 +43,12 @@ def test_it_is_a_400_or_404_in_the_one_shape(server: Live, path: str, body: str)
     assert error["message"] and error["code"] and error["type"] == "invalid_request_error"
 
 
+def test_a_body_that_is_no_utf_8_is_told_as_that(server: Live) -> None:
+    for content in (b'{"text": "\xfc"}', b"\x1f\x8b\x08"):  # Latin-1, and what gzip begins with
+        answer = server.client.post("/v1/extract", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400 and "not UTF-8" in answer.json()["error"]["message"]
+
+
 def test_whole_pairs_and_escapes_of_escapes_are_characters(server: Live) -> None:
     for content in (r'"\ud83d\ude42"', r'"\\ud83d"'):
         body = '{"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": ' + content + "}]}"

@@ -126,6 +126,11 @@ def test_answers_held_to_something(server: Live, more: dict[str, Any], compiled:
     assert server.backend.requests[0].constraint is not None
 
 
+def taking(parameters: dict[str, Any]) -> dict[str, Any]:
+    """A tool whose arguments follow a schema."""
+    return {"type": "function", "function": {"name": "odd", "parameters": parameters}}
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code", "param"),
     [
@@ -144,7 +149,21 @@ def test_answers_held_to_something(server: Live, more: dict[str, Any], compiled:
         ({"logit_bias": {"999": 1}}, 400, "invalid_value", "logit_bias"),
         ({"max_tokens": 990}, 400, "context_length_exceeded", "messages"),
         ({"messages": [{"role": "user", "content": "x" * 1000}]}, 400, "context_length_exceeded", "messages"),
-        ({"structured_outputs": {"regex": "["}}, 400, "unsupported_schema", "response_format"),
+        ({"structured_outputs": {"regex": "["}}, 400, "unsupported_schema", "structured_outputs"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": [1]}}},
+            400,
+            "invalid_value",
+            "response_format.json_schema.schema",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"minProperties": 2}}}},
+            400,
+            "unsupported_schema",
+            "response_format",
+        ),
+        ({"tools": [taking({"properties": {"a": {"minProperties": 2}}})]}, 400, "unsupported_schema", "tools"),
+        ({"tools": [taking({"type": "string"})]}, 400, "invalid_value", "tools.0.function.parameters"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
             400,
@@ -169,6 +188,19 @@ def test_refusals(server: Live, change: dict[str, Any], status: int, code: str, 
     assert (answer.status_code, error.code, error.param) == (status, code, param)
     assert error.type == "invalid_request_error" and error.message
     assert not server.backend.requests
+
+
+def test_a_tool_that_cannot_be_held_is_named(server: Live) -> None:
+    answer = server.post(CHAT, {**HELLO, "tools": [WEATHER, taking({"minProperties": 2})]})
+    assert answer.json()["error"]["message"].startswith("The tool 'odd': This schema cannot be enforced: minProp")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_a_stop_text_cut_is_no_call_to_be_made(server: Live, stream: bool) -> None:
+    server.backend.reset(saying('{"name":"weather","arguments":{"ci'))
+    body = {**HELLO, "tools": [WEATHER], "tool_choice": "required", "stop": ["ty"], "stream": stream}
+    answer = server.post(CHAT, body).text
+    assert '"finish_reason":"stop"' in answer and '"finish_reason":"tool_calls"' not in answer
 
 
 def test_texts_that_cannot_fit_are_not_tokenised(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
