@@ -125,8 +125,7 @@ def valid(number: str, region: str | None) -> bool:
 def canonical(number: str) -> str:
     """The number with its country code where a plan knows it, else its digits: however written, it is one number."""
     plain = number.replace("＋", "+")
-    shaped = [region for region, shape in _SHAPES.items() if shape.fullmatch(plain)]  # other plans may have room too
-    for region in (None, *shaped, *REGIONS, *MORE_REGIONS):
+    for region in (None, *REGIONS, *MORE_REGIONS):
         if valid(plain, region):
             import phonenumbers
 

@@ -17,7 +17,7 @@ _CALLED = {
         r"|电话|手机|致电|联系|传真|拨打|座机|热线|来电|微信|总机",
         r"t[eé]l|fon\b|cell|call|fax|ruf|rufen|sms\b|text (?:me|us)|dial|ring\b|reach (?:me|us)|mob\b|ph\b"
         r"|dw\b|signal\b|r?appel|joign|ll[aá]m|chiam|bel(?:t|len)?\b|ligue|kom\.|ringa?\b"
-        r"|(?:my|mi|mon|mio|mijn|meu|min|meine) (?:\w+ )?n(?:um|úm|umé|ummer)",
+        r"|(?:my|mi|mon|mio|mijn|meu|min|meine)(?= (?:\w+ )?n(?:um|úm|umé|ummer))",
     ),
     "card": (
         r"card|visa|master|amex|american express|maestro|discover|diners|karte|kreditkart|kartennummer"

@@ -183,10 +183,22 @@ def test_a_short_number_of_a_passport_is_masked_for_good(number: str) -> None:
     assert number not in once and masker().text(once) == once
 
 
-def test_a_french_number_is_one_with_and_without_its_country() -> None:
-    row, _ = masker().row(Row("1", "Mon numéro : 06 12 34 56 78", {"phone": "+33 6 12 34 56 78"}, "csv"))
-    local, far = (re.sub(r"\D", "", part) for part in (row.text, row.label["phone"]))
-    assert local[-5:] == far[-5:]
+def test_a_french_number_is_one_with_and_without_its_spaces() -> None:
+    row, _ = masker().row(Row("1", "Mon numéro : 06 12 34 56 78", {"phone": "0612345678"}, "csv"))
+    assert re.sub(r"\D", "", row.text) == row.label["phone"] != "0612345678"
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "kind"),
+    [
+        ("My NI number is AB 12 34 56 C.", "AB 12 34 56 C", "id_number"),
+        ("My passport number is C01X00T47.", "C01X00T47", "id_number"),
+        ("My new number is 0171 2345678.", "0171 2345678", "phone"),
+        ("My order number is 0171 2345678.", "", ""),
+    ],
+)
+def test_my_number_is_a_telephones_unless_a_word_between_says_otherwise(text: str, number: str, kind: str) -> None:
+    assert [(text[span.start : span.end], span.kind) for span in find(text)] == ([(number, kind)] if number else [])
 
 
 def test_an_address_in_a_link_is_masked_with_the_same_fake() -> None:
