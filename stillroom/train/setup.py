@@ -1,8 +1,11 @@
 """What all stages have in common: the model with its adapter, the trainer's arguments, the run with its curves."""
 
+import errno
 import math
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +227,7 @@ def train(
     last = _last_whole(checkpoints, workers)
     if last:
         refuse_others(last, identity)
-    with full_disk_is_the_users(out), warnings.catch_warnings():
+    with full_disk_is_the_users(out), _writers_say_so(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         result = trainer.train(resume_from_checkpoint=str(last) if last else None)
         with zero.whole(trainer.model):
@@ -253,6 +256,21 @@ def train(
     if best is not None and best.best_step is not None:
         facts |= {"best_step": best.best_step, "stopped_early": best.stopped}
     return facts
+
+
+@contextmanager
+def _writers_say_so() -> Iterator[None]:
+    """Raise what Python raises at a full disk where a library has an error of its own for it.
+
+    tokenizers and safetensors name the system's number for it (28; 122 where a quota is used up), torch's writer only
+    where it stopped.
+    """
+    try:
+        yield
+    except Exception as error:
+        if re.search(r"os error (28|122)\b|PytorchStreamWriter|unexpected pos \d+ vs", str(error)):
+            raise OSError(errno.ENOSPC, str(error)) from error
+        raise
 
 
 def _refuse_unknown_tokens(trainer: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tiny_task import ROWS, adapter, losses, pairs, recipe
 
@@ -217,7 +218,17 @@ def test_a_loss_that_is_no_number_stops_the_training(tiny: Path, tmp_path: Path)
         train_sft(recipe(sft={"learning_rate": 1e30, "batch_size": 4, "epochs": 3}), tiny, ROWS, [], tmp_path)
 
 
-def test_a_disk_that_is_full(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        Exception("No space left on device (os error 28)"),  # tokenizers
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 35139 vs 35092"),  # torch
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_disk_that_is_full(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """It ends the training where a checkpoint does not fit; the checkpoint before it serves once there is room."""
     from transformers import Trainer
 
@@ -226,9 +237,9 @@ def test_a_disk_that_is_full(tiny: Path, tmp_path: Path, monkeypatch: pytest.Mon
     def full(self: Any, *args: Any, **kwargs: Any) -> None:
         save(self, *args, **kwargs)
         if self.state.global_step > 3:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise error
 
-    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"(?i)no room|disk"):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="The disk is full"):
         patch.setattr(Trainer, "_save_checkpoint", full)
         train_sft(recipe(), tiny, ROWS, [], tmp_path)
     assert not (tmp_path / "training.json").exists()
