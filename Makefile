@@ -5,6 +5,7 @@ BIN := .venv/bin
 PROFILE ?=
 RECIPE := recipes/email-events.yaml
 MAIL := recipes/examples/meeting.eml.txt
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 
 .PHONY: setup demo test lint bench-train bench-data bench-serve soak exact clean
 
@@ -16,7 +17,8 @@ setup: .venv/ready
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv; llama.cpp is compiled for this processor, which takes about four minutes."
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[laptop,dev]' -c constraints.txt
+	CMAKE_BUILD_PARALLEL_LEVEL=$(CORES) CMAKE_ARGS="-DLLAVA_BUILD=OFF $(CMAKE_ARGS)" \
+		$(BIN)/pip install --quiet --disable-pip-version-check -e '.[laptop,dev]' -c constraints.txt
 	touch $@
 
 # Exit status 3 says that the gate rejected the model: the run is complete, and the report says why.

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from stillroom.recipe.supported import lost_bound
+
 # Maps of names to schemas, and keywords whose values are no schemas.
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _VALUES = ("const", "enum", "default", "examples")
@@ -30,25 +32,15 @@ def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def _bounds(node: dict[str, Any]) -> str:
-    """Of 0 < x ≤ 0.5 llguidance allows the 0: it loses that a whole bound is excluded where the other one is near."""
     members = node.get("allOf")
     parts = [node, *(part for part in members if isinstance(part, dict))] if isinstance(members, list) else [node]
-
-    def all_of(*names: str) -> list[int | float]:
-        found = [part[name] for part in parts for name in names if name in part]
-        return [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
-
-    lows, highs = all_of("minimum", "exclusiveMinimum"), all_of("maximum", "exclusiveMaximum")
-    for bound, near in (
-        *((low, min(highs, default=low + 1) < low + 1) for low in all_of("exclusiveMinimum")),
-        *((high, max(lows, default=high - 1) > high - 1) for high in all_of("exclusiveMaximum")),
-    ):
-        if near and (isinstance(bound, int) or bound.is_integer()):
-            return (
-                f"This schema cannot be enforced: {bound} is not kept out of so small a range of numbers. "
-                "Give minimum or maximum the nearest number that is still allowed."
-            )
-    return ""
+    lost = lost_bound(parts)
+    if lost is None:
+        return ""
+    return (
+        f"This schema cannot be enforced: {lost} is not kept out of so small a range of numbers. "
+        "Give minimum or maximum the nearest number that is still allowed."
+    )
 
 
 def _names(node: dict[str, Any]) -> str:

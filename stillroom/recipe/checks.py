@@ -36,6 +36,7 @@ def check(raw: Raw, *, sources_must_exist: bool = True) -> Iterator[Finding]:
     yield from _split(raw)
     yield from _repeated(raw)
     yield from _order(raw)
+    yield from _offsets(raw)
     yield from _target_modules(raw)
     yield from _quantization_aware(raw)
     yield from _workers(raw)
@@ -183,6 +184,17 @@ def _order(raw: Raw) -> Iterator[Finding]:
                 ("data", "sources", index, key),
                 f"chunk_overlap ({overlap}) must be less than half of chunk_characters ({size})",
             )
+
+
+def _offsets(raw: Raw) -> Iterator[Finding]:
+    """Places in a text stay right where fakes replace what is personal, and nowhere else."""
+    cleaning = ("data", "cleaning")
+    if not _at(raw, (*cleaning, "pii", "offsets")):
+        return
+    for name in ("repair", "boilerplate_documents"):
+        if _at(raw, (*cleaning, name)):
+            message = "moves what stands in a text, and the places in pii.offsets do not follow; remove one of the two"
+            yield Finding((*cleaning, name), message)
 
 
 def _target_modules(raw: Raw) -> Iterator[Finding]:

@@ -63,6 +63,8 @@ def _finding(kind: str, loc: tuple[Any, ...], context: dict[str, Any], text: str
         return Finding(place, f"must be {_KINDS[kind]}, not {_shown(value)}{_hint(_KINDS[kind], value)}")
     if kind in ("too_short", "string_too_short"):
         return Finding(place, "must not be empty")
+    if kind == "string_pattern_mismatch" and "languages" in place:
+        return Finding(place, f"must be a code of two or three lower-case letters, such as en, not {_shown(value)}")
     if kind == "string_pattern_mismatch":
         slug = re.sub("[^a-z0-9]+", "-", str(value).lower())[:63].strip("-")
         advice = f"; did you mean '{slug}'?" if slug else ""

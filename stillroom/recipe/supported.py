@@ -5,7 +5,7 @@ ignored, and so is a keyword that does not belong to the value's type. So each k
 Beyond that an output schema must leave one way to write an answer: closed objects with named keys.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,26 @@ def unbounded(schema: Schema) -> list[Place]:
         if ("string" in _types(node) and not {"enum", "const", "maxLength", "pattern", "format"} & set(node))
         or ("array" in _types(node) and "maxItems" not in node and node.get("items") is not False)
     ]
+
+
+def lost_bound(parts: Sequence[Schema]) -> int | float | None:
+    """A number that schemas, all of which must hold, exclude and llguidance allows; None where there is none.
+
+    Of 0 < x ≤ 0.5 llguidance 1.9.1 allows the 0: it loses that a whole bound is excluded where the other one is near.
+    """
+
+    def all_of(*names: str) -> list[int | float]:
+        found = [part[name] for part in parts for name in names if name in part]
+        return [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
+
+    lows, highs = all_of("minimum", "exclusiveMinimum"), all_of("maximum", "exclusiveMaximum")
+    for bound, near in (
+        *((low, min(highs, default=low + 1) < low + 1) for low in all_of("exclusiveMinimum")),
+        *((high, max(lows, default=high - 1) > high - 1) for high in all_of("exclusiveMaximum")),
+    ):
+        if near and (isinstance(bound, int) or bound.is_integer()):
+            return bound
+    return None
 
 
 def resolve(root: Schema, schema: Any) -> Schema:
@@ -252,6 +272,10 @@ def _typed(root: Schema, schema: Schema, place: Place) -> Iterator[SchemaFault]:
             yield SchemaFault(
                 (*place, key), "beyond ±2^53, where JSON readers lose whole numbers; write a nearer bound"
             )
+    lost = lost_bound([schema])
+    if lost is not None:
+        message = f"constrained decoding does not keep {lost} out of so small a range; write minimum and maximum"
+        yield SchemaFault(place, message)
     step = schema.get("multipleOf")
     if "multipleOf" in schema and isinstance(step, float) and not step.is_integer():
         yield SchemaFault((*place, "multipleOf"), "must be a whole number; count in a smaller unit")

@@ -41,6 +41,13 @@ CASES = {
     # types, bounds, keys
     f"{TOP}{DATA}sfd: {{}}\n": "7:1: sfd: unknown key; did you mean 'sft'?",
     f"{TOP}{DATA}      langauges: [en]\n": "7:7: data.sources[0].langauges: unknown key; did you mean 'languages'?",
+    f"{TOP}{DATA}  cleaning: {{languages: [english]}}\n": (
+        "7:26: data.cleaning.languages[0]: must be a code of two or three lower-case letters, such as en, not 'english'"
+    ),
+    f"{TOP}{DATA}  cleaning: {{repair: true, pii: {{offsets: [start]}}}}\n": (
+        "7:22: data.cleaning.repair: moves what stands in a text, and the places in pii.offsets do not follow; "
+        "remove one of the two"
+    ),
     f"{TOP}{DATA}sft: {{lora: {{ranks: 3}}}}\n": "7:14: sft.lora.ranks: unknown key; did you mean 'rank'?",
     f"name: tiny\n{DATA}": (
         "1:1: instruction: missing; write `instruction: ...` (What the model is told, in the user's own words)"
@@ -230,6 +237,10 @@ CASES = {
     schema_with("{type: integer, minimum: 5, maximum: 3}"): (
         "6:8: output_schema.properties.x: no value can satisfy this (minimum (5) is greater than maximum (3)); "
         "loosen it"
+    ),
+    schema_with("{type: number, exclusiveMinimum: 0, maximum: 0.5}"): (
+        "6:8: output_schema.properties.x: constrained decoding does not keep 0 out of so small a range; "
+        "write minimum and maximum"
     ),
     # YAML
     "": "1:1: the file is empty; `stillroom new NAME` writes a recipe to start from",
