@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stillroom.errors import UserError
+
+_DISK_IS_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b|PytorchStreamWriter|unexpected pos \d+ vs")
 
 
 @contextmanager
@@ -33,11 +36,16 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def full_disk_is_the_users(path: Path) -> Iterator[None]:
-    """Turn "no space left" and "quota exceeded" into a UserError that names the place and the room left."""
+    """Turn "no space left" and "quota exceeded" into a UserError that names the place and the room left.
+
+    tokenizers and safetensors raise errors of their own that name the system's number for it, torch's writer says only
+    where it stopped.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        if number not in (errno.ENOSPC, errno.EDQUOT) and not _DISK_IS_FULL.search(str(error)):
             raise
         free = shutil.disk_usage(_existing(path)).free / 2**20
         raise UserError(

@@ -68,7 +68,7 @@ def router(service: Service, log_prompts: bool) -> APIRouter:
 
 
 def _embed(service: Service, body: EmbeddingRequest, stop: threading.Event) -> Vectors:
-    tokens = token_lists(service, body.input)
+    tokens = token_lists(service, body.input, "input")
     vectors: list[list[float]] = []
     for one in tokens:
         if stop.is_set():

@@ -49,11 +49,11 @@ def plan_chat(service: Service, body: ChatRequest, adapter: str | None) -> Plan:
         messages = [Message(role="system", content=system_message(task)), *messages]
     how = {"more": body.chat_template_kwargs} if task is None else RECIPES
     text = service.conversations.prompt(messages, tools, **how)
-    prompt = tuple(service.backend.tokenize(service.bounded(text, adapter or service.name)))
+    prompt = tuple(service.backend.tokenize(service.bounded(text, adapter or service.name, "messages")))
     most = body.max_completion_tokens or body.max_tokens
     if most is None and task is not None:
         most = min(task.serve.max_answer_tokens, max(1, service.backend.context - len(prompt)))
-    room = service.room(prompt, most, adapter or service.name)
+    room = service.room(prompt, most, adapter or service.name, "messages")
     if tools:
         grammar = calls.grammar(tools, mode, _several(body, mode), _marks_are_tokens(service), _schema(body))
         constraint = _calls(service, grammar, tools)
@@ -77,25 +77,25 @@ def plan_completion(service: Service, body: CompletionRequest, adapter: str | No
     requests: list[Request] = []
     for given in [body.prompt] if isinstance(body.prompt, str) else body.prompt:
         if isinstance(given, str):
-            service.bounded(given, adapter or service.name)
-    for prompt in token_lists(service, body.prompt):
+            service.bounded(given, adapter or service.name, "prompt")
+    for prompt in token_lists(service, body.prompt, "prompt"):
         most = DEFAULT_COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens
-        room = service.room(prompt, most, adapter or service.name)
+        room = service.room(prompt, most, adapter or service.name, "prompt")
         first = Request(prompt, room, constraint, sampling, tuple(body.stops), adapter, bool(body.stream))
         requests += _choices(first, body.n or 1)
     return Plan(requests)
 
 
-def token_lists(service: Service, given: Any) -> list[tuple[int, ...]]:
-    """Prompts or inputs as token ids: one text or list of ids, or several of either. Raises ApiError."""
+def token_lists(service: Service, given: Any, field: str) -> list[tuple[int, ...]]:
+    """Prompts or inputs as token ids: one text or list of ids, or several of either. Raises ApiError, at the field."""
     several = [given] if isinstance(given, str) or isinstance(given[0], int) else given
     if not all(several):
-        raise bad_request("An empty text cannot be read.", "prompt", "empty")
+        raise bad_request("An empty text cannot be read.", field, "empty")
     lists = [tuple(service.backend.tokenize_whole(one) if isinstance(one, str) else one) for one in several]
     for tokens in lists:
         unknown = next((token for token in tokens if not service.backend.knows(token)), None)
         if unknown is not None:
-            raise bad_request(f"The vocabulary has no token {unknown}.", "prompt", "invalid_value")
+            raise bad_request(f"The vocabulary has no token {unknown}.", field, "invalid_value")
     return lists
 
 

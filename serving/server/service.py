@@ -56,11 +56,13 @@ class Service:
         tracer: Tracer,
         deadline: float,
         most_waiting: int = 128,
+        slots: int = 8,
     ) -> None:
         self.package, self.backend, self.metrics, self.lifecycle = package, backend, metrics, lifecycle
         self.created = int(time.time())
         self.conversations = Conversations(backend.chat_template, backend.bos_token, backend.eos_token)
         self.tracer, self._deadline, self.most_waiting = tracer, deadline, most_waiting
+        self._most_at_once = most_waiting + slots
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._slow_pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare-slow")
 
@@ -106,18 +108,20 @@ class Service:
         except UserError as error:
             raise bad_request(str(error), code="invalid_value") from error
 
-    def bounded(self, text: str, model: str) -> str:
-        """The prompt's text; one of megabytes is refused before seconds go into its tokens. Raises ApiError 400."""
+    def bounded(self, text: str, model: str, field: str) -> str:
+        """The prompt's text; one of megabytes is refused before seconds go into its tokens. Raises ApiError 400,
+        at the field."""
         if len(text) > self.backend.context * LONGEST_PIECE:
             self.metrics.rejected(model, "too_long")
             raise bad_request(
                 f"The context holds {self.backend.context} tokens; a prompt of {len(text):,} characters cannot fit.",
-                "messages", "context_length_exceeded",
+                field, "context_length_exceeded",
             )  # fmt: skip
         return text
 
-    def room(self, prompt: Sequence[int], most: int | None, model: str) -> int:
-        """How many tokens the answer may have. Raises ApiError 400 where prompt and answer do not fit the context."""
+    def room(self, prompt: Sequence[int], most: int | None, model: str, field: str) -> int:
+        """How many tokens the answer may have. Raises ApiError 400 where prompt and answer do not fit the context,
+        at the field."""
         context = self.backend.context
         left = context - len(prompt)
         if left < 1 or (most is not None and most > left):
@@ -125,7 +129,7 @@ class Service:
             self.metrics.rejected(model, "too_long")
             raise bad_request(
                 f"The context holds {context} tokens, but the prompt has {asked}. Shorten it or lower max_tokens.",
-                "messages", "context_length_exceeded",
+                field, "context_length_exceeded",
             )  # fmt: skip
         return left if most is None else most
 
@@ -134,6 +138,12 @@ class Service:
 
         Raises ApiError where the engine does not take one of them; then none is answered. Call it on the event loop.
         """
+        if len(requests) > self._most_at_once:
+            self.metrics.rejected(self.name, "invalid")
+            raise bad_request(
+                f"This asks for {len(requests)} answers, and the server holds {self._most_at_once} at once, those that "
+                "wait among them. Send the prompts in several requests.", code="invalid_value",
+            )  # fmt: skip
         return Answers(self, requests, time.monotonic() + self.patience(seconds))
 
     def patience(self, seconds: float | None) -> float:

@@ -162,7 +162,9 @@ def open_service(settings: Settings, package: "Package", registry: "CollectorReg
     )  # fmt: skip
     backend = EngineBackend(engine)
     metrics = Metrics(registry, package.name, backend.gauges)
-    return Service(package, backend, metrics, Lifecycle(), tracer, settings.deadline, settings.max_num_queued_reqs)
+    return Service(
+        package, backend, metrics, Lifecycle(), tracer, settings.deadline, settings.max_num_queued_reqs, settings.slots
+    )
 
 
 def _context(settings: Settings, package: "Package") -> int:

@@ -6,11 +6,12 @@ Where they do not agree, the majority decides; without one the row stays as it i
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from stillroom.data.balance import COPY_OF
 from stillroom.data.card import write_card
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row, write_rows
@@ -100,7 +101,7 @@ def merge(review: Review, data: DataSet, out: Path, files: Sequence[Returned]) -
         kept = (
             decided
             for row in rows_of(path)
-            if (decided := _decide(row, review.opinions.get(row.id, []), counts, disputed, rejected)) is not None
+            if (decided := _decide(row, review.opinions, counts, disputed, rejected)) is not None
         )
         write_rows(out / path.name, kept)
     earlier = data.folder / REJECTED
@@ -181,8 +182,11 @@ def _answer(opinion: Opinion, row: Row, schema: dict[str, Any] | None) -> str:
 
 
 def _decide(
-    row: Row, opinions: list[Opinion], counts: Counter[str], disputed: list[str], rejected: list[Rejected]
+    row: Row, by_row: Mapping[str, list[Opinion]], counts: Counter[str], disputed: list[str], rejected: list[Rejected]
 ) -> Row | None:
+    opinions = by_row.get(row.id, [])
+    if COPY_OF in row.meta and not opinions:  # what was said of the row that it repeats, which is counted there
+        opinions, counts, disputed = by_row.get(row.meta[COPY_OF], []), Counter(), []
     if not opinions:
         return row
     sure = [one for one in opinions if one.verdict != "unsure"]

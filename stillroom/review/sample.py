@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from stillroom.data.balance import COPY_OF
 from stillroom.data.rows import Row
 from stillroom.data.sampling import rank
 from stillroom.data.split import class_of
@@ -15,11 +16,13 @@ Placed = tuple[str, Row]
 def stratified(rows: Iterable[Placed], count: int, seed: int, schema: dict[str, Any] | None) -> list[Placed]:
     """`count` rows or all of them, drawn by a hash of seed and id, then in an order in which classes are mixed.
 
-    Where there are more strata than `count`, the largest ones get a row.
+    Where there are more strata than `count`, the largest ones get a row. Nobody is asked about a copy that up-sampling
+    made: what is said of the row that it repeats counts for it too.
     """
     strata: dict[tuple[str, str], list[Placed]] = defaultdict(list)
     for split, row in rows:
-        strata[row.source, class_of(row, schema)].append((split, row))
+        if COPY_OF not in row.meta:
+            strata[row.source, class_of(row, schema)].append((split, row))
     total = sum(map(len, strata.values()))
     shares = _shares({key: len(members) for key, members in strata.items()}, min(count, total))
     drawn = [

@@ -1,11 +1,8 @@
 """What all stages have in common: the model with its adapter, the trainer's arguments, the run with its curves."""
 
-import errno
 import math
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +204,7 @@ def train(
     checkpoints = out / CHECKPOINTS
     trainer.ids = ids
     _refuse_unknown_tokens(trainer)
+    _refuse_too_long(trainer)
     count, seconds = None, None
     if not zero.partitioned(trainer.model):  # else nothing can be tried before DeepSpeed's engine is made
         count = prepare_model(trainer.model, trainer.args.bf16)
@@ -227,7 +225,7 @@ def train(
     last = _last_whole(checkpoints, workers)
     if last:
         refuse_others(last, identity)
-    with full_disk_is_the_users(out), _writers_say_so(), warnings.catch_warnings():
+    with full_disk_is_the_users(out), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
         result = trainer.train(resume_from_checkpoint=str(last) if last else None)
         with zero.whole(trainer.model):
@@ -258,21 +256,6 @@ def train(
     return facts
 
 
-@contextmanager
-def _writers_say_so() -> Iterator[None]:
-    """Raise what Python raises at a full disk where a library has an error of its own for it.
-
-    tokenizers and safetensors name the system's number for it (28; 122 where a quota is used up), torch's writer only
-    where it stopped.
-    """
-    try:
-        yield
-    except Exception as error:
-        if re.search(r"os error (28|122)\b|PytorchStreamWriter|unexpected pos \d+ vs", str(error)):
-            raise OSError(errno.ENOSPC, str(error)) from error
-        raise
-
-
 def _refuse_unknown_tokens(trainer: Any) -> None:
     """Raise UserError where a row holds a token that the model has no embedding for.
 
@@ -288,6 +271,21 @@ def _refuse_unknown_tokens(trainer: Any) -> None:
                 f"Row {id} holds {tokenizer.convert_ids_to_tokens(highest)!r}, token {highest} of the base model's "
                 f"tokenizer, and its weights know only {words} tokens. Take the tokenizer that belongs to the weights, "
                 "or resize the model's embeddings to it."
+            )
+
+
+def _refuse_too_long(trainer: Any) -> None:
+    """Raise UserError where a row has more tokens than the model has learned positions: some models end there in a
+    number out of range, others go on and train what they cannot know."""
+    positions = getattr(trainer.model.config.get_text_config(), "max_position_embeddings", None)
+    if not positions or positions < 0:
+        return
+    for id, example in zip(trainer.ids, trainer.train_dataset, strict=True):
+        longest = max(map(len, sequences(example)))
+        if longest > positions:
+            raise UserError(
+                f"Row {id} has {longest} tokens, and the base model has learned {positions} positions. "
+                f"Write {positions} or less for sft.max_tokens (pretrain.tokens, where raw text is read)."
             )
 
 

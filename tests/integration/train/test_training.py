@@ -1,6 +1,7 @@
 """Training on a tiny model: the same as stock TRL, resumable, and clear about what goes wrong."""
 
 import errno
+import json
 import math
 import re
 from pathlib import Path
@@ -172,6 +173,15 @@ def test_a_single_step_learns(tiny: Path, tmp_path: Path) -> None:
     assert train_sft(recipe(sft=single), tiny, ROWS[:8], [], tmp_path)["steps"] == 1
     weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert all(float(weight.abs().max()) > 0 for name, weight in weights.items() if "lora_B" in name)
+
+
+def test_a_row_longer_than_the_models_positions(tiny: Path, tmp_path: Path) -> None:
+    """The rotary embedding would go on beyond what it has learned, without a word."""
+    short = copytree(tiny, tmp_path / "short")
+    config = read_json(short / "config.json")
+    (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 80}))
+    with pytest.raises(UserError, match=r"Row otter-0 has 8\d tokens, .* 80 positions. Write 80 or less for sft"):
+        train_sft(recipe(), short, ROWS, [], tmp_path / "out")
 
 
 @pytest.mark.parametrize("missing", ["eos_token", "chat_template"])

@@ -50,6 +50,8 @@ class Script:
 class Fixed:
     """Stands for a schema that allows one answer only."""
 
+    failure = ""
+
     def __init__(self) -> None:
         self._said: list[int] = []
 

@@ -485,3 +485,24 @@ def test_an_adapter_that_is_unloaded_while_the_request_is_read(server: Live) -> 
     answer = server.post(CHAT, {**HELLO, "model": "fine"})
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "model_not_found" and "'fine'" in answer.json()["error"]["message"]
+
+
+def test_more_prompts_than_the_server_ever_holds(server: Live) -> None:
+    """To be told to try again would be no help."""
+    answer = server.post("/v1/completions", {"prompt": ["a"] * 300})
+    assert answer.status_code == 400 and "300 answers" in answer.json()["error"]["message"]
+    assert not server.backend.requests
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/embeddings", {"input": ""}, "input"),
+        ("/v1/embeddings", {"input": [[300]]}, "input"),
+        ("/v1/completions", {"prompt": ""}, "prompt"),
+        ("/v1/completions", {"prompt": "x" * 1000}, "prompt"),
+        ("/v1/completions", {"prompt": "x" * 10**6}, "prompt"),
+    ],
+)
+def test_the_field_at_fault_is_named(server: Live, path: str, body: Any, param: str) -> None:
+    assert server.post(path, body).json()["error"]["param"] == param

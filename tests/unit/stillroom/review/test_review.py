@@ -276,3 +276,19 @@ def test_a_sheet_that_may_be_filled_in_is_not_written_over(data: Path, capsys: p
     assert run(["review", "export", str(data), "-o", str(sheet)]) == 2
     assert "is there already, and may hold verdicts. Name another file, or remove it." in capsys.readouterr().err
     assert sheet.read_bytes() == before
+
+
+def test_nobody_is_asked_about_a_copy_and_what_is_said_counts_for_it(tmp_path: Path) -> None:
+    folder, made = tmp_path / "data", rows(4)
+    copies = [Row(f"{row.id}#2", row.text, row.label, row.source, {"copy_of": row.id}) for row in made[1:3]]
+    write_rows(folder / "train.jsonl", [*made, *copies])
+    write_manifest(folder, name="tickets", parents={}, schema=SCHEMA)
+    sheet = export(folder, "anna.xlsx")
+    ids = [line[0].value for line in openpyxl.load_workbook(sheet)[SHEET].iter_rows(min_row=2)]
+    assert sorted(ids) == ["r0", "r1", "r2", "r3"]
+    fill(sheet, {"r1": ("wrong", "", "bad"), "r2": ("wrong", "", "")})
+    assert run(["review", "import", str(sheet)]) == 0
+    out = tmp_path / "data-reviewed"
+    labels = {row.id: row.label["kind"] for row in read_rows(out / "train.jsonl")}
+    assert labels == {"r0": "odd", "r1": "bad", "r1#2": "bad", "r3": "good"}
+    assert read_json(out / "review.json")["counts"] == {"corrected": 1, "left out": 1}
