@@ -123,14 +123,15 @@ def valid(number: str, region: str | None) -> bool:
 
 
 def canonical(number: str) -> str:
-    """The number with its country code where a plan knows it, else its digits: however written, it is one number."""
+    """The number within its country where a plan knows it, else its digits: however written, it is one number.
+
+    Without the country code: of 06 12 34 56 78 nobody can say whether it is the German or the French one.
+    """
     plain = number.replace("＋", "+")
     for region in (None, *REGIONS, *MORE_REGIONS):
         if valid(plain, region):
-            import phonenumbers
-
-            return str(phonenumbers.format_number(_parsed(plain, region), phonenumbers.PhoneNumberFormat.E164))
-    return re.sub(r"\D", "", number)
+            return str(_parsed(plain, region).national_number)
+    return re.sub(r"\D", "", number).lstrip("0")
 
 
 def _parsed(number: str, region: str | None) -> Any:
