@@ -76,7 +76,7 @@ def workloads() -> list[Workload]:
                    like="tuned-q8", options=("--spec",), slots=()),
         Workload("chat", "Free chat without a schema, the packaged model in Q4_0", "base-Q4_0", 1024, {1: 6, 8: 16},
                  {1: 1.0, 8: 1.0}, bodies=chat[8:], warming=chat[:8]),
-        Workload("shared", "Short questions on contexts of 4,000 tokens, eight on each, the packaged model in Q4_0",
+        Workload("shared", "Questions on contexts of 4,000 tokens, the packaged model in Q4_0",
                  "base-Q4_0", 5120, {8: 16}, {8: 5.0}, bodies=long, warming=chat[:8],
                  # Not eight: each slot of llama-server computes a context for itself, two minutes of them.
                  options=(), slots=(2, 1)),
