@@ -203,8 +203,7 @@ def train(
 
     checkpoints = out / CHECKPOINTS
     trainer.ids = ids
-    _refuse_unknown_tokens(trainer)
-    _refuse_too_long(trainer)
+    _refuse_rows(trainer)
     count, seconds = None, None
     if not zero.partitioned(trainer.model):  # else nothing can be tried before DeepSpeed's engine is made
         count = prepare_model(trainer.model, trainer.args.bf16)
@@ -256,33 +255,27 @@ def train(
     return facts
 
 
-def _refuse_unknown_tokens(trainer: Any) -> None:
-    """Raise UserError where a row holds a token that the model has no embedding for.
+def _refuse_rows(trainer: Any) -> None:
+    """Raise UserError for the first row that the model cannot take: one with a token that it has no embedding for, or
+    with more tokens than it has learned positions.
 
     A tokenizer may know more tokens than its model (Gemma's knows one for images), which harms nobody who uses none.
+    Beyond their positions some models end in a number out of range, others go on and train what they cannot know.
     """
-    tokenizer, words = trainer.processing_class, trainer.model.config.get_text_config().vocab_size
-    if len(tokenizer) <= words:
+    tokenizer, config = trainer.processing_class, trainer.model.config.get_text_config()
+    words, positions = config.vocab_size, getattr(config, "max_position_embeddings", None) or -1
+    if len(tokenizer) <= words and positions < 0:
         return
     for id, example in zip(trainer.ids, trainer.train_dataset, strict=True):
-        highest = max(map(max, sequences(example)))
+        rows = sequences(example)
+        highest, longest = max(map(max, rows)), max(map(len, rows))
         if highest >= words:
             raise UserError(
                 f"Row {id} holds {tokenizer.convert_ids_to_tokens(highest)!r}, token {highest} of the base model's "
                 f"tokenizer, and its weights know only {words} tokens. Take the tokenizer that belongs to the weights, "
                 "or resize the model's embeddings to it."
             )
-
-
-def _refuse_too_long(trainer: Any) -> None:
-    """Raise UserError where a row has more tokens than the model has learned positions: some models end there in a
-    number out of range, others go on and train what they cannot know."""
-    positions = getattr(trainer.model.config.get_text_config(), "max_position_embeddings", None)
-    if not positions or positions < 0:
-        return
-    for id, example in zip(trainer.ids, trainer.train_dataset, strict=True):
-        longest = max(map(len, sequences(example)))
-        if longest > positions:
+        if 0 < positions < longest:
             raise UserError(
                 f"Row {id} has {longest} tokens, and the base model has learned {positions} positions. "
                 f"Write {positions} or less for sft.max_tokens (pretrain.tokens, where raw text is read)."
