@@ -120,8 +120,7 @@ def _id_number(value: str, draw: _Draw, _: _Draw) -> str:
         made = "000" + _shaped(bare[3:], draw)
     else:  # no document and no British number begins with zeros
         made = "00" + _shaped(bare[2:], draw)
-    left = iter(made)
-    laid = (next(left) if letter.isalnum() else letter for letter in value)
+    laid = _filled(value, made)
     return "".join(letter.lower() if old.islower() else letter for letter, old in zip(laid, value, strict=True))
 
 
@@ -148,8 +147,9 @@ def _like(letter: str, draw: _Draw) -> str:
 
 
 def _filled(shape: str, drawn: str) -> str:
+    """The shape with what was drawn in place of its digits and letters."""
     left = iter(drawn)
-    return "".join(next(left) if letter.isdigit() else letter for letter in shape)
+    return "".join(next(left) if letter.isalnum() else letter for letter in shape)
 
 
 _MAKE = {
