@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stillroom.data.chat import ChatReader
-from stillroom.data.clean.language import known_languages
+from stillroom.data.clean.language import KNOWN
 from stillroom.data.documents.reader import DocumentsReader
 from stillroom.data.huggingface import HuggingFaceReader
 from stillroom.data.mailbox_sources import MailReader
@@ -92,13 +92,11 @@ def refuse_unknown_names(recipe: Recipe) -> None:
         for key, wanted in given.items()
         if (unknown := [name for name in dict.fromkeys(wanted) if name not in names])
     ]
-    if languages := recipe.data.cleaning.languages:
-        known = known_languages()
-        if unknown := [code for code in dict.fromkeys(languages) if code not in known]:
-            faults.append(
-                f"data.cleaning.languages names {', '.join(unknown)}, which cannot be told from others. "
-                f"Write some of: {', '.join(known)}."
-            )
+    if unknown := [code for code in dict.fromkeys(recipe.data.cleaning.languages or ()) if code not in KNOWN]:
+        faults.append(
+            f"data.cleaning.languages names {', '.join(unknown)}, which cannot be told from others. "
+            f"Write some of: {', '.join(KNOWN)}."
+        )
     if faults:
         raise UserError("\n".join(faults))
 

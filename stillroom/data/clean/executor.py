@@ -15,6 +15,8 @@ INLINE = 8
 """So many chunks are worked on in this process: starting others takes longer than a small set takes in all."""
 AHEAD = 3
 """Chunks a process that wait for it, so that none of them idles and the backlog stays small."""
+_NEEDED = ["stillroom.data.clean.chain", "ftfy", "phonenumbers", "py3langid.langid", "rensa", "xxhash"]
+"""Modules that most work uses; a process imports by itself what else its own needs."""
 
 
 class Executor(Protocol):
@@ -33,8 +35,11 @@ def local(work: Callable[[T], R], chunks: Iterable[T]) -> Iterator[tuple[T, R]]:
     if len(first) <= INLINE or workers == 1:
         yield from ((chunk, work(chunk)) for chunk in chunks)
         return
-    # Spawned, not forked: the readers may have started threads, and a fork copies their locks as they stand.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (work,))
+    # Not forked from this process: the readers may have started threads, and a fork copies their locks as they stand.
+    # A server without threads imports what the work needs once, and is forked for each process of every pass.
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_NEEDED)
+    pool = ProcessPoolExecutor(workers, context, _begin, (work,))
     try:
         waiting: deque[tuple[T, Future[R]]] = deque()
         for chunk in chunks:

@@ -15,6 +15,14 @@ from stillroom.data.rows import Row
 OTHER_LANGUAGE = "in another language"
 ENOUGH = 500
 """Characters that tell the language as well as the whole text does."""
+_CODES = """
+ace af am an ar ary arz as az ba bcl be bg bn br bs ca crh cs cy da de dz el en eo es et eu ext fa fi fo fr fuv fy ga
+gcf gcr gd gl gom grc gu gug guw ha hbo he hi hr ht hu hy id ig is it ja jv ka kab kik kk km kn ko ku ky la lb lg lij
+ln lo lt ltg lv mg mk ml mn mr ms mt my ne nl nn no nso oc om or pa pcm pl ps pt qu ro ru rw sa sdh se si sk sl sn so
+sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz uzs vec vi vo wa wuu xh yo yue zh zu zxx
+"""
+KNOWN = tuple(_CODES.split())
+"""The codes of all languages that can be told. Written down, because the model that has them takes half a second."""
 
 
 def languages(rows: Sequence[Row], wanted: Sequence[str], least: float) -> list[Row | Rejected]:
@@ -32,11 +40,6 @@ def languages(rows: Sequence[Row], wanted: Sequence[str], least: float) -> list[
         else:
             results.append(row if "language" in row.meta else replace(row, meta={**row.meta, "language": best}))
     return results
-
-
-def known_languages() -> list[str]:
-    """The codes of all languages that can be told."""
-    return sorted(set(map(str, _identifier().nb_classes)))
 
 
 def likeliest(text: str) -> tuple[str, float]:

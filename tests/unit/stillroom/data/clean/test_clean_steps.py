@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.data.clean.boilerplate import LineCounts, line_keys
-from stillroom.data.clean.language import languages, likeliest
+from stillroom.data.clean.language import KNOWN, _identifier, languages, likeliest
 from stillroom.data.clean.repair import _MAY_BE_BAD, _MAY_NEED_REPAIR, repair, repair_text
 from stillroom.data.clean.repetition import _shares, repetition
 from stillroom.data.clean.symbols import symbols
@@ -213,6 +213,10 @@ def test_many_texts_at_once_are_told_as_one_by_one(texts: list[str]) -> None:
         assert isinstance(result, Row) and result.meta == {"language": code}
         refused = languages([row(text)], [code], 1.1)[0]
         assert numbers(refused)[0] == pytest.approx(probability, abs=1e-4)
+
+
+def test_the_codes_that_are_written_down_are_those_of_the_model() -> None:
+    assert sorted(KNOWN) == list(KNOWN) == sorted(set(map(str, _identifier().nb_classes)))
 
 
 def test_a_known_language_is_not_overwritten() -> None:
