@@ -1,7 +1,7 @@
 """From a raw row to one that can be trained on: text of the right length, label turned into an answer that holds."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,9 +50,17 @@ class Cleaner:
         self._listed = ListedWords(read_lists(toxicity.lists), toxicity.max_hits) if toxicity else None
         self._faults = Faults(recipe.output_schema)
 
-    def __call__(self, items: Sequence[Row | Rejected]) -> list[Outcome]:
-        """What becomes of each row; one that is left out already stays so."""
-        outcomes = [self._outcome(item) for item in items]
+    def __call__(
+        self, items: Sequence[Row | Rejected], may_have_boilerplate: Collection[int] | None = None
+    ) -> list[Outcome]:
+        """What becomes of each row; one that is left out already stays so.
+
+        may_have_boilerplate: the places of the rows that are looked through for it, where not all need be.
+        """
+        outcomes = [
+            self._outcome(item, may_have_boilerplate is None or place in may_have_boilerplate)
+            for place, item in enumerate(items)
+        ]
         bounds = self.recipe.data.cleaning
         if bounds.languages:
             rows = {place: one.item for place, one in enumerate(outcomes) if isinstance(one.item, Row)}
@@ -61,9 +69,9 @@ class Cleaner:
                 outcomes[place] = Outcome(result, outcomes[place].pairs, outcomes[place].cut)
         return outcomes
 
-    def _outcome(self, item: Row | Rejected) -> Outcome:
+    def _outcome(self, item: Row | Rejected, may_have_boilerplate: bool) -> Outcome:
         bounds = self.recipe.data.cleaning
-        result = self._answered(item) if isinstance(item, Row) else item
+        result = self._answered(item, may_have_boilerplate) if isinstance(item, Row) else item
         if isinstance(result, Rejected):
             return Outcome(*self.masker.rejected(result)) if self.masker else Outcome(result)
         length = len(result.text)
@@ -78,7 +86,7 @@ class Cleaner:
         short = _cut(result, bounds.max_characters)
         return Outcome(self._judged(short), pairs, len(short.text) < length)
 
-    def _answered(self, row: Row) -> Row | Rejected:
+    def _answered(self, row: Row, may_have_boilerplate: bool) -> Row | Rejected:
         """The whole text, repaired and without boilerplate, and its answer."""
         bounds = self.recipe.data.cleaning
         # Places that a label names are counted from the text's first character, be it a space.
@@ -87,7 +95,7 @@ class Cleaner:
         row = row if text == row.text else replace(row, text=text)
         if bounds.repair and self.boilerplate is None:
             row = repair(row)
-        result = self.boilerplate(row) if self.boilerplate else row
+        result = self.boilerplate(row) if self.boilerplate and may_have_boilerplate else row
         if isinstance(result, Row):
             result = self._holds(result)
         return answer(result, self.recipe, self._faults) if isinstance(result, Row) else result

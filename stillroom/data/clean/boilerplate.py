@@ -18,14 +18,17 @@ from stillroom.data.rows import Row
 FEWEST_WORDS = 4
 """A shorter line ("Thanks,", "Subject: Hello") recurs because people write it."""
 NOTHING_ELSE = "nothing but boilerplate"
-_FOUR_WORDS = re.compile(r"[^a-zA-Z0-9]*+(?:[a-zA-Z0-9]++[^a-zA-Z0-9]++){3}[a-zA-Z0-9]")
+_FOUR_WORDS = re.compile(r"^[^a-zA-Z0-9\n]*+(?:[a-zA-Z0-9]++[^a-zA-Z0-9\n]++){3}[a-zA-Z0-9].*", re.MULTILINE)
+"""A line of ASCII that may be boilerplate."""
 _CELLS = 2**22
 _ROWS = 3
+Keys = NDArray[np.uint64]
 
 
 def line_keys(text: str) -> list[int]:
     """A 64-bit key of each line that may be boilerplate, each once."""
-    return list({key for line in text.split("\n") if (key := _key(line)) is not None})
+    lines = _FOUR_WORDS.findall(text) if text.isascii() else text.split("\n")
+    return list({key for line in lines if (key := _key(line)) is not None})
 
 
 class LineCounts:
@@ -34,19 +37,14 @@ class LineCounts:
     def __init__(self) -> None:
         self._table: NDArray[np.uint32] = np.zeros((_ROWS, _CELLS), np.uint32)
 
-    def add(self, keys: Sequence[int]) -> None:
+    def add(self, keys: Sequence[int] | Keys) -> None:
         """Count the line keys of some texts."""
-        for row, cells in zip(self._table, self._cells(keys), strict=True):
+        for row, cells in zip(self._table, _cells(np.asarray(keys, np.uint64)), strict=True):
             np.add.at(row, cells, 1)
 
     def often(self, documents: int) -> "Boilerplate":
         """The lines of at least so many texts, in a form that other processes can be given."""
         return Boilerplate(documents, np.packbits(self._table >= documents, axis=1))
-
-    @staticmethod
-    def _cells(keys: Sequence[int]) -> list[NDArray[np.uint64]]:
-        wide = np.array(keys, np.uint64)
-        return [(wide >> np.uint64(20 * row)) % np.uint64(_CELLS) for row in range(_ROWS)]
 
 
 class Boilerplate:
@@ -54,12 +52,14 @@ class Boilerplate:
 
     def __init__(self, documents: int, often: NDArray[np.uint8]) -> None:
         self.documents = documents
-        self._often = [row.tobytes() for row in often]  # of which single bytes are read faster than of an array
+        self._often = often
 
     def __call__(self, row: Row) -> Row | Rejected:
         """The row without these lines, or its rejection where nothing else is in it."""
         lines = row.text.split("\n")
-        kept = [line for line in lines if not self._is_boilerplate(line)]
+        keys = [_key(line) for line in lines]
+        often = iter(self.often(np.array([key for key in keys if key is not None], np.uint64)).tolist())
+        kept = [line for line, key in zip(lines, keys, strict=True) if key is None or not next(often)]
         removed = len(lines) - len(kept)
         if not removed:
             return row
@@ -68,25 +68,27 @@ class Boilerplate:
             return replace(row, text=text)
         return Rejected(row, NOTHING_ELSE, f"{removed} lines", {"value": removed, "bound": self.documents})
 
-    def _is_boilerplate(self, line: str) -> bool:
-        key = _key(line)
-        if key is None:
-            return False
-        for row, often in enumerate(self._often):
-            cell = (key >> (20 * row)) % _CELLS
-            if not often[cell >> 3] >> (7 - (cell & 7)) & 1:
-                return False
-        return True
+    def often(self, keys: Keys) -> NDArray[np.bool_]:
+        """Whether the line of each key stands in many texts; shape (keys,)."""
+        found = np.ones(len(keys), bool)
+        for row, cells in zip(self._often, _cells(keys), strict=True):
+            found &= (row[cells >> np.uint64(3)] >> (np.uint64(7) - (cells & np.uint64(7))).astype(np.uint8) & 1) != 0
+        return found
+
+
+def _cells(keys: Keys) -> list[Keys]:
+    """Where each key is counted in each row of the table."""
+    return [(keys >> np.uint64(20 * row)) % np.uint64(_CELLS) for row in range(_ROWS)]
 
 
 def _key(line: str) -> int | None:
     """The key of a line that may be boilerplate; its white space does not count."""
     import xxhash
 
-    if line.isascii() and not _may_be(line):  # most lines are, and their spaces need not be made one first
+    if line.isascii() and not _FOUR_WORDS.match(line):  # most lines are, and their spaces need not be made one first
         return None
     whole = " ".join(line.split())
-    if not _may_be(whole):
+    if not line.isascii() and not _may_be(whole):
         return None
     return xxhash.xxh3_64_intdigest(whole.encode("utf-8", "surrogatepass"))
 

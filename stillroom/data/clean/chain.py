@@ -1,7 +1,12 @@
 """From the readers of a recipe to clean rows on disk: read here, cleaned on all cores, in constant memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import pickle
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from stillroom.data.clean.boilerplate import LineCounts, line_keys
 from stillroom.data.clean.executor import Executor
@@ -29,6 +34,24 @@ class Chunk:
 
     reader: str
     items: Sequence[Row | Rejected]
+    may_have_boilerplate: Collection[int] | None = None
+    """The places of the rows with lines that stand in many texts; None where nobody has looked yet."""
+
+
+class Packed(NamedTuple):
+    """A chunk as it is sent and spooled: only the process that works on its rows makes rows of it."""
+
+    reader: str
+    items: bytes
+    keys: bytes = b""
+    """The keys of its lines, row after row, eight bytes each."""
+    ends: bytes = b""
+    """For each row where its keys end among them, in four bytes."""
+
+    def rows(self) -> list[Row | Rejected]:
+        """What the chunk is of."""
+        items: list[Row | Rejected] = pickle.loads(self.items)
+        return items
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +75,18 @@ def clean_rows(
         _clean(_Work(Cleaner(recipe, None, masker)), chunks, tally, into, executor, vault)
         return
     counts = LineCounts()
-    with Spool[Chunk](into.rows.folder) as spool:
-        for _, (chunk, keys) in executor(_FirstPass(recipe), chunks):
-            counts.add(keys)
+    with Spool[Packed](into.rows.folder) as spool:
+        for _, chunk in executor(_FirstPass(recipe), chunks):
+            counts.add(np.frombuffer(chunk.keys, np.uint64))
             spool.append(chunk)
         cleaner = Cleaner(recipe, counts.often(documents), masker)
         _clean(_Work(cleaner), spool, tally, into, executor, vault)
 
 
 def _clean(
-    work: "_Work", chunks: Iterable[Chunk], tally: Tally, into: CleanRows, executor: Executor, vault: Vault | None
+    work: "_Work", chunks: Iterable[Packed], tally: Tally, into: CleanRows, executor: Executor, vault: Vault | None
 ) -> None:
-    for chunk, cleaned in executor(work, chunks):
+    for chunk, cleaned in executor(work.on_packed, chunks):
         if vault:
             work.settle(chunk, cleaned, vault)
         tally.masked.update(pair.kind for pairs in cleaned.pairs for pair in pairs)
@@ -82,9 +105,17 @@ class _Work:
     def __init__(self, cleaner: Cleaner) -> None:
         self.cleaner = cleaner
 
+    def on_packed(self, packed: Packed) -> Cleaned:
+        """The same for a chunk that was sent here."""
+        boilerplate, suspects = self.cleaner.boilerplate, None
+        if boilerplate:
+            often = np.flatnonzero(boilerplate.often(np.frombuffer(packed.keys, np.uint64)))
+            suspects = set(np.searchsorted(np.frombuffer(packed.ends, np.uint32), often, side="right").tolist())
+        return self(Chunk(packed.reader, packed.rows(), suspects))
+
     def __call__(self, chunk: Chunk) -> Cleaned:
         recipe, masker = self.cleaner.recipe, self.cleaner.masker
-        outcomes = self.cleaner(chunk.items)
+        outcomes = self.cleaner(chunk.items, chunk.may_have_boilerplate)
         results = [_writable(outcome.item) for outcome in outcomes]
         rows = [item for item in results if isinstance(item, Row)]
         keys = iter(band_keys([row.text for row in rows], recipe.data.cleaning.near_duplicate_threshold))
@@ -95,13 +126,14 @@ class _Work:
         personal = sum(masker.finds(row.id) for row in rows) if masker else 0
         return Cleaned(items, [outcome.pairs for outcome in outcomes], personal)
 
-    def settle(self, chunk: Chunk, cleaned: Cleaned, vault: Vault) -> None:
+    def settle(self, chunk: Packed, cleaned: Cleaned, vault: Vault) -> None:
         """Let the vault know who was masked, and clean those rows anew, in place, of which a value drew the fake of
         another: the vault, which knows all of them, then decides."""
         refused = vault.admit(pair for pairs in cleaned.pairs for pair in pairs)
         places = [place for place, pairs in enumerate(cleaned.pairs) if not refused.isdisjoint(pairs)]
         if places:
-            again = self.with_fakes_of(vault)(Chunk(chunk.reader, [chunk.items[place] for place in places]))
+            items = chunk.rows()
+            again = self.with_fakes_of(vault)(Chunk(chunk.reader, [items[place] for place in places]))
             for place, item, pairs in zip(places, again.items, again.pairs, strict=True):
                 cleaned.items[place], cleaned.pairs[place] = item, pairs
 
@@ -124,20 +156,26 @@ class _FirstPass:
     def __init__(self, recipe: Recipe) -> None:
         self.repair = recipe.data.cleaning.repair
 
-    def __call__(self, chunk: Chunk) -> tuple[Chunk, list[int]]:
-        items: list[Row | Rejected] = []
-        keys: list[int] = []
-        for item in chunk.items:
+    def __call__(self, chunk: Packed) -> Packed:
+        before, items = chunk.rows(), list[Row | Rejected]()
+        keys, ends = array("Q"), array("I")
+        for item in before:
             if isinstance(item, Row):
                 text = item.text.strip()
                 item = item if text == item.text else replace(item, text=text)
                 item = repair(item) if self.repair else item
-                keys += line_keys(item.text)
+                keys.extend(line_keys(item.text))
             items.append(item)
-        return Chunk(chunk.reader, items), keys
+            ends.append(len(keys))
+        same = all(item is other for item, other in zip(items, before, strict=True))
+        return Packed(chunk.reader, chunk.items if same else _packed(items), keys.tobytes(), ends.tobytes())
 
 
-def _read(readers: Iterable[Reader], tally: Tally) -> Iterator[Chunk]:
+def _packed(items: Sequence[Row | Rejected]) -> bytes:
+    return pickle.dumps(items, protocol=5)
+
+
+def _read(readers: Iterable[Reader], tally: Tally) -> Iterator[Packed]:
     """The rows of all readers, one reader after the other."""
     for reader in readers:
         size = reader.size()
@@ -150,12 +188,12 @@ def _read(readers: Iterable[Reader], tally: Tally) -> Iterator[Chunk]:
             items.append(item)
             characters += len(item.text if isinstance(item, Row) else item.row.text)
             if len(items) == CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
-                yield Chunk(reader.name, items)
+                yield Packed(reader.name, _packed(items))
                 items, characters = [], 0
             if progress.done < size - 1:  # The size is an estimate; the bar is full only at the end.
                 progress.advance()
         if items:
-            yield Chunk(reader.name, items)
+            yield Packed(reader.name, _packed(items))
         progress.update(size)
         for note in reader.notes:
             say(note)
