@@ -46,12 +46,13 @@ def normal(kind: str, value: str) -> str:
 def fake(kind: str, value: str, key: bytes, attempt: int = 0) -> str:
     """The fake for a value; every attempt gives another one."""
     checks = checks_of(value) if kind == "id_number" else ""
+    named = f"{kind}\n{normal(kind, value)}"
     for number in range(attempt * _DRAWS, (attempt + 1) * _DRAWS):
-        named = f"{kind}\n{normal(kind, value)}"
         made = _MAKE[kind](value, _Draw(key, f"{named}\n{number}"), _Draw(key, f"{named}\nend {attempt}"))
         if passes(made, checks):
             continue
-        if not any(find(call + made) for call in _CALLS.get(kind, ())):
+        # An empty line parts them: no word says anything about a number beyond one.
+        if kind not in _CALLS or not find("\n\n".join(call + made for call in _CALLS[kind])):
             break
     return made  # after so many draws any is as good
 

@@ -29,13 +29,14 @@ _MAY_BE_WRITTEN = re.compile(
     r"|(?<=\s)at\s\S+\s(?:dot|punkt)\s|(?<=@)[ ]?\w)",
     re.IGNORECASE,
 )
-# What that must hold in turn: a sign, or "at" with white space or brackets around it, or the end of "Klammeraffe".
-_MAY_BE_AT = re.compile(r"[@tTeE](?:(?<=@)|(?<=[\s\[({<][aAäÄ].)[\s\])}>]|(?<=[fF].)[\s\])}>])")
+# What that must hold in turn, where it holds no sign and neither "AT" nor "ät": "at" in brackets, or a named dot.
+_BRACKETED = re.compile(r"[\[({<]\s?(?:at|ät|klammeraffe)", re.IGNORECASE)
+_NAMED_DOT = re.compile(r"[dDpP](?:(?<=[dD])(?i:ot)|(?<=[pP])(?i:unkt))\s")
 MIDDLE = re.compile(_AT.replace(r"[ ]?@[ ]?", r"[ ]?[@＠][ ]?|%40"), re.IGNORECASE)
 """What stands between the name and the host."""
 DOT = re.compile(_DOT, re.IGNORECASE)
 """What stands between the parts of either."""
-_SIGN, _SPACE = re.compile("[@＠]|%40"), re.compile("[ \\n]")
+_SIGN, _SPACE = re.compile("[@＠%](?:(?<!%)|40)"), re.compile("[ \\n]")
 _SERVICES = {"git", "svn", "hg", "root", "www"}
 """Accounts of programs, as in ssh git@host."""
 # An address in these places is an identifier of a message, or a password in a URL.
@@ -62,7 +63,9 @@ def find_addresses(text: Text) -> None:
             else:
                 text.take(start, end, "email")
         sign = _SIGN.search(text.left, stop)
-    if _MAY_BE_AT.search(text.left) and _MAY_BE_WRITTEN.search(text.left):
+    left = text.left
+    may_be = "@" in left or "AT" in left or "ät" in left or _BRACKETED.search(left) or _NAMED_DOT.search(left)
+    if may_be and _MAY_BE_WRITTEN.search(left):
         for match in _WRITTEN.finditer(text.left):
             if re.search(r"(?i)[\[({<]|\s(?:at|ät)\s|\s@|@\s", match[0]):
                 text.take(*match.span(), "email")

@@ -65,11 +65,15 @@ def find_national_numbers(text: Text, start: int, stop: int) -> None:
 
 def checks_of(value: str) -> str:
     """The checks of these states that a value passes."""
-    return " ".join(name for modules in _MODULES for name in modules.split() if passes(value, name))
+    size = sum(map(str.isalnum, value))
+    named = (name for modules in _MODULES for name in modules.split() if size in _SIZES[name])
+    return " ".join(name for name in named if _module(name).is_valid(value))
 
 
 def passes(value: str, checks: str) -> bool:
     """Whether a value passes one of these checks."""
+    if not checks:
+        return False
     size = sum(map(str.isalnum, value))
     return any(size in _SIZES[name] and _module(name).is_valid(value) for name in checks.split())
 

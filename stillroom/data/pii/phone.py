@@ -111,15 +111,9 @@ def international(number: str) -> tuple[str, str]:
     return "", ""
 
 
-@lru_cache(4096)
 def valid(number: str, region: str | None) -> bool:
     """Whether a numbering plan has room for it."""
-    parsed = _parsed(number, region)
-    if parsed is None:
-        return False
-    import phonenumbers
-
-    return bool(phonenumbers.is_valid_number(parsed))
+    return _in_plan(number, region) is not None
 
 
 def canonical(number: str) -> str:
@@ -129,17 +123,22 @@ def canonical(number: str) -> str:
     """
     plain = number.replace("＋", "+")
     for region in (None, *REGIONS, *MORE_REGIONS):
-        if valid(plain, region):
-            return str(_parsed(plain, region).national_number)
+        if parsed := _in_plan(plain, region):
+            return str(parsed.national_number)
     return re.sub(r"\D", "", number).lstrip("0")
 
 
-def _parsed(number: str, region: str | None) -> Any:
+@lru_cache(4096)
+def _in_plan(number: str, region: str | None) -> Any:
+    """The number as a plan has it; None where no plan has room for it."""
     import phonenumbers
 
     plain = re.sub(r"[^\d+]", "", number.replace("(0)", ""))
     plain = re.sub(r"^00", "+", plain)
+    if region is None and not plain.startswith("+"):
+        return None
     try:
-        return phonenumbers.parse(plain, region)
+        parsed = phonenumbers.parse(plain, region)
     except phonenumbers.NumberParseException:
         return None
+    return parsed if phonenumbers.is_valid_number(parsed) else None

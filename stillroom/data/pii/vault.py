@@ -68,8 +68,8 @@ class Vault:
                     pair = by_digest.pop(digest)
                     if pair.fake != fake:
                         refused.add(pair)
-            for pair in by_digest.values():
-                if not self._insert(pair):  # another value has its fake
+            for digest, pair in by_digest.items():
+                if not self._insert(digest, pair):  # another value has its fake
                     refused.add(pair)
         return refused
 
@@ -81,7 +81,7 @@ class Vault:
                 return known
             for attempt in count():
                 made = fake(kind, original, self.key, attempt)
-                if self._insert(Pair(kind, original, made)):
+                if self._insert(self._digest(kind, original), Pair(kind, original, made)):
                     return made
         raise AssertionError("count() does not end")
 
@@ -113,12 +113,10 @@ class Vault:
         ).fetchone()
         return None if found is None else str(found[0])
 
-    def _insert(self, pair: Pair) -> bool:
-        return self._base.execute("insert or ignore into pairs values (?, ?, ?, ?)", self._row(pair)).rowcount == 1
-
-    def _row(self, pair: Pair) -> tuple[bytes, str, str, bytes]:
+    def _insert(self, digest: bytes, pair: Pair) -> bool:
         sealed = self._sealed(pair.original.encode("utf-8", "surrogatepass"))
-        return self._digest(pair.kind, pair.original), pair.kind, pair.fake, sealed
+        row = (digest, pair.kind, pair.fake, sealed)
+        return self._base.execute("insert or ignore into pairs values (?, ?, ?, ?)", row).rowcount == 1
 
     def _digest(self, kind: str, original: str) -> bytes:
         return hmac.digest(self.key, f"vault\n{kind}\n{original}".encode("utf-8", "surrogatepass"), hashlib.sha256)[:16]
