@@ -13,10 +13,11 @@ _NOTHING_TO_REPAIR = re.compile(r"[\n\t -%'-~]*")
 # What some step of ftfy's may change, mojibake and decomposed letters apart: entities, controls and odd line ends,
 # Latin ligatures, surrogates, and letters that are mojibake at the beginning of a line alone.
 _MAY_NEED_REPAIR = re.compile(
-    "&#?[0-9A-Za-z]{1,24};|[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9fÂÃ\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\u2028\u2029"
+    "[&\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9fÂÃ\u0132\u0133\u0149\u01c4-\u01cc\u01f1-\u01f3\u2028\u2029"
     "\u206a-\u206f\ud800-\udfff\ufb00-\ufb06\ufeff\ufff9-\uffff]"
+    "(?:(?<!&)|#?[0-9A-Za-z]{1,24};)"
 )
-_MAY_BE_BAD = re.compile("[\xa0-\u2fff\uf8ff]{2}|[Œœ]")
+_MAY_BE_BAD = re.compile("[\xa0-\u2fff\uf8ff](?:[\xa0-\u2fff\uf8ff]|(?<=[Œœ]))")
 """Mojibake is two such signs side by side, or one of which the pattern above knows; this is quicker than ftfy's own."""
 
 

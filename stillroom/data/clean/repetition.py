@@ -1,8 +1,7 @@
 """Texts that repeat themselves: shares of repeated lines and runs of words, as Gopher's filter takes them."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterator
 
 from stillroom.data.clean.text import words_of
 from stillroom.data.reading import Rejected
@@ -41,37 +40,43 @@ def _shares(text: str, bounds: Repetition) -> Iterator[tuple[str, float, float]]
     counts = Counter(words)
     again = [place for place, word in enumerate(words) if counts[word] > 1]
     for size, bound in enumerate(bounds.top_ngrams, start=2):
-        runs = _repeated(words, size, again)
-        if not runs:  # what comes once comes once with more words, too
+        again, runs = _repeated(words, size, again)
+        if not again:  # what comes once comes once with more words, too
             return
-        again = sorted(chain.from_iterable(runs.values()))
         yield f"characters in the commonest run of {size} words", min(1.0, _commonest(runs) / total), bound
     for size, bound in enumerate(bounds.duplicate_ngrams, start=5):
-        runs = _repeated(words, size, again)
-        if not runs:
+        again, _ = _repeated(words, size, again)
+        if not again:
             return
-        again = sorted(chain.from_iterable(runs.values()))
-        yield f"characters in repeated runs of {size} words", _covered(words, size, runs) / total, bound
+        yield f"characters in repeated runs of {size} words", _covered(words, size, again) / total, bound
 
 
-def _repeated(words: Words, size: int, places: Iterable[int]) -> dict[Words, list[int]]:
-    """Where the runs of `size` words begin that come more than once; `places` are all at which one may begin."""
-    found: dict[Words, list[int]] = defaultdict(list)
-    for place in places:
-        if place + size <= len(words):
-            found[words[place : place + size]].append(place)
-    return {run: begins for run, begins in found.items() if len(begins) > 1}
+def _repeated(words: Words, size: int, places: list[int]) -> tuple[list[int], Counter[Words]]:
+    """Where the runs of `size` words begin that come more than once, and how often each run comes.
+
+    `places` are all at which one may begin.
+    """
+    runs = [words[place : place + size] for place in places if place + size <= len(words)]
+    counts = Counter(runs)
+    if len(counts) == len(runs):
+        return [], counts
+    return [place for place, run in zip(places, runs, strict=False) if counts[run] > 1], counts
 
 
-def _commonest(runs: Mapping[Words, list[int]]) -> int:
+def _commonest(runs: Counter[Words]) -> int:
     """Characters of the commonest run, each time it comes."""
-    return max(len(begins) * sum(map(len, run)) for run, begins in runs.items())
+    return max(count * sum(map(len, run)) for run, count in runs.items() if count > 1)
 
 
-def _covered(words: Words, size: int, runs: Mapping[Words, list[int]]) -> int:
-    """Characters in runs that stood before; each counts once."""
+def _covered(words: Words, size: int, places: list[int]) -> int:
+    """Characters in runs that stood before; each counts once. `places` are where the runs begin that come again."""
     characters = covered = 0
-    for start in sorted(place for begins in runs.values() for place in begins[1:]):
+    known: set[Words] = set()
+    for start in places:
+        run = words[start : start + size]
+        if run not in known:
+            known.add(run)
+            continue
         characters += sum(map(len, words[max(start, covered) : start + size]))
         covered = start + size
     return characters

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from stillroom.data.clean.text import words_of
 from stillroom.data.reading import Rejected
 from stillroom.data.rows import Row
 from stillroom.errors import UserError
 
 LISTED = "words of a toxicity list"
+_FIRST = re.compile("[a-z0-9]+")
 _HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -21,9 +23,13 @@ class ListedWords:
             {" ".join(word.casefold().split()) for word in words}, key=lambda word: (-len(word), word)
         )
         self._pattern = re.compile("|".join(map(_bounded, longest_first)))
+        firsts = [_FIRST.match(word) for word in longest_first if word.isascii()]
+        self._firsts = {first[0] for first in firsts if first} if all(firsts) else None
 
     def __call__(self, row: Row) -> Row | Rejected:
         """The row, or its rejection with how many were found and which."""
+        if self._firsts is not None and row.text.isascii() and self._firsts.isdisjoint(words_of(row.text)):
+            return row  # of most texts the words tell it, and other steps ask for these, too
         found = self._pattern.findall(" ".join(row.text.casefold().split()))
         if len(found) <= self.max_hits:
             return row
