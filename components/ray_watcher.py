@@ -5,8 +5,7 @@ import os
 import time
 from typing import Any
 
-from ray.train import UserCallback
-from ray.train.v2._internal.execution.callback import ControllerCallback
+from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 
 from stillroom.errors import UserError
 from stillroom.progress import FILE_VARIABLE, Progress
@@ -35,16 +34,19 @@ class Board:
         self._progress.update(step, note)
 
 
-class Watcher(UserCallback, ControllerCallback):
-    """Callbacks of one training of `task`; the driver pickles it to the controller."""
+class Watcher(ControllerCallback, WorkerGroupCallback):
+    """Callbacks of one training of `task`; the driver pickles it to the controller.
+
+    It is no `UserCallback`: of such a one Ray calls nothing else, and every fault would be tried again.
+    """
 
     def __init__(self, task: str, timeout_seconds: float) -> None:
         self._task, self._timeout = task, timeout_seconds
         self._user_error: UserError | None = None
         self._down_since: float | None = None
 
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        for rank, exception in worker_exceptions.items():
+    def after_worker_group_poll_status(self, worker_group_status: Any) -> None:
+        for rank, exception in worker_group_status.errors.items():
             self._user_error = self._user_error or user_error(exception)
             if self._user_error is None:
                 print(
