@@ -144,15 +144,17 @@ def _too_few(options: Training) -> UserError:
 
 
 def _trainer_class() -> Any:
-    """TorchTrainer; in a cluster of this machine alone without the callback that waits for a dashboard to end."""
+    """TorchTrainer without the callbacks that only cost: Ray Data's, which starts an actor and is imported in every
+    worker though none reads from it; in a cluster of this machine alone the one that waits for a dashboard to end."""
     from ray.train.torch import TorchTrainer
+
+    needless = {"DatasetsCallback", *(() if os.environ.get("RAY_ADDRESS") else ("PlacementGroupCleanerCallback",))}
 
     class Trainer(TorchTrainer):
         def _create_default_callbacks(self) -> list[Any]:
-            made = super()._create_default_callbacks()
-            return [one for one in made if type(one).__name__ != "PlacementGroupCleanerCallback"]
+            return [one for one in super()._create_default_callbacks() if type(one).__name__ not in needless]
 
-    return TorchTrainer if os.environ.get("RAY_ADDRESS") else Trainer
+    return Trainer
 
 
 def _fit(task: str, recipe: Recipe, storage: Storage) -> None:
