@@ -30,8 +30,9 @@ def convert(hf: Path, out: Path, format: UnquantisedFormat, name: str | None = N
     Raises UserError with the converter's reason, and where a weight is too large for F16.
     """
     with whole_path(out) as partial:
-        command = [sys.executable, str(converter_script()), str(hf), "--outfile", str(partial)]
-        command += ["--outtype", format.lower(), *(["--model-name", name] if name else [])]
+        command = [sys.executable, "-m", "stillroom.export.run_converter", str(converter_script())]
+        command += [str(hf), "--outfile", str(partial), "--outtype", format.lower()]
+        command += ["--model-name", name] if name else []
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", env=environment)
         if done.returncode:

@@ -1,6 +1,8 @@
 """One of the processes that a test starts: trains what a job file says, in fp32."""
 
+import atexit
 import faulthandler
+import gc
 import json
 import os
 import sys
@@ -63,6 +65,7 @@ def main(job: dict) -> None:
 
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(240, exit=True)
+    atexit.register(gc.freeze)  # as a pipeline's step does
     try:
         main(json.loads(Path(sys.argv[1]).read_text()))
     except UserError as error:
