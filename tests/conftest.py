@@ -1,5 +1,6 @@
 """Lets every test import the helpers that lie in this folder, and makes the models that several tiers share, once."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -23,6 +24,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take minutes go first: begun last, one of them would leave the other worker with nothing to do."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: torch and its friends are a million objects, which Python would look through
+    again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
