@@ -31,6 +31,8 @@ class Rejected:
         line["reason"] = f"{self.reason}: {self.detail}" if self.detail else self.reason
         if self.numbers:
             line["numbers"] = dict(self.numbers)
+        if not unwritable(line):
+            return line
         return {name: _shown(value) if unwritable(value) else value for name, value in line.items()}
 
 

@@ -86,9 +86,10 @@ def clean_rows(
 def _clean(
     work: "_Work", chunks: Iterable[Packed], tally: Tally, into: CleanRows, executor: Executor, vault: Vault | None
 ) -> None:
+    in_doubt = work.with_fakes_of(vault) if vault else None
     for chunk, cleaned in executor(work.on_packed, chunks):
-        if vault:
-            work.settle(chunk, cleaned, vault)
+        if vault and in_doubt:
+            in_doubt.settle(chunk, cleaned, vault)
         tally.masked.update(pair.kind for pairs in cleaned.pairs for pair in pairs)
         tally.personal_ids += cleaned.personal_ids
         rows = [item for item in cleaned.items if isinstance(item, Kept)]
@@ -128,12 +129,12 @@ class _Work:
 
     def settle(self, chunk: Packed, cleaned: Cleaned, vault: Vault) -> None:
         """Let the vault know who was masked, and clean those rows anew, in place, of which a value drew the fake of
-        another: the vault, which knows all of them, then decides."""
+        another: the vault, which chooses the fakes of this work, knows all of them."""
         refused = vault.admit(pair for pairs in cleaned.pairs for pair in pairs)
         places = [place for place, pairs in enumerate(cleaned.pairs) if not refused.isdisjoint(pairs)]
         if places:
             items = chunk.rows()
-            again = self.with_fakes_of(vault)(Chunk(chunk.reader, [items[place] for place in places]))
+            again = self(Chunk(chunk.reader, [items[place] for place in places]))
             for place, item, pairs in zip(places, again.items, again.pairs, strict=True):
                 cleaned.items[place], cleaned.pairs[place] = item, pairs
 

@@ -1,5 +1,6 @@
 """The same work on every chunk of a stream, on all cores; results come in the order of the chunks."""
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -62,6 +63,7 @@ _its_work: Callable[[Any], Any]
 def _begin(work: Callable[[Any], Any]) -> None:
     global _its_work
     _its_work = work
+    gc.freeze()  # what was imported stays, and need not be gone through each time that garbage is looked for
 
 
 def _work(chunk: Any) -> Any:

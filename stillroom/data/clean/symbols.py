@@ -5,7 +5,7 @@ from stillroom.data.rows import Row
 from stillroom.recipe.cleaning import Symbols
 
 MORE_SIGNS = "more signs than words"
-_BULLETS = ("•", "‣", "▶", "◦", "■", "□", "*", "-", "·")
+_BULLETS = frozenset("•‣▶◦■□*-·")
 
 
 def symbols(row: Row, bounds: Symbols) -> Row | Rejected:
@@ -16,8 +16,8 @@ def symbols(row: Row, bounds: Symbols) -> Row | Rejected:
     if not words:
         return row
     signs = (text.count("#") + text.count("...") + text.count("…")) / len(words)
-    bullets = sum(line.startswith(_BULLETS) for line in lines) / len(lines)
-    trailing = sum(line.endswith(("...", "…")) for line in lines) / len(lines)
+    bullets = sum([line[0] in _BULLETS for line in lines]) / len(lines)
+    trailing = sum([line.endswith(("...", "…")) for line in lines]) / len(lines) if signs else 0.0
     alphabetic = sum([word[0].isalpha() or any(map(str.isalpha, word)) for word in words]) / len(words)
     for name, share, bound, least in (
         ("number signs and ellipses a word", signs, bounds.symbols_per_word, False),
