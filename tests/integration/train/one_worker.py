@@ -1,8 +1,6 @@
 """One of the processes that a test starts: trains what a job file says, in fp32."""
 
-import atexit
 import faulthandler
-import gc
 import json
 import os
 import sys
@@ -63,10 +61,14 @@ def main(job: dict) -> None:
             train_dpo(recipe, Path(job["base"]), Path(part["adapter"]), Path(part["pairs"]), out)
 
 
-if __name__ == "__main__":
+def run(job: Path, environment: dict[str, str], printed: Path) -> None:
+    """What the process does; all that it prints goes into a file."""
+    os.environ.update(environment)
+    descriptor = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
     faulthandler.dump_traceback_later(240, exit=True)
-    atexit.register(gc.freeze)  # as a pipeline's step does
     try:
-        main(json.loads(Path(sys.argv[1]).read_text()))
+        main(json.loads(job.read_text()))
     except UserError as error:
         sys.exit(f"UserError: {error}")

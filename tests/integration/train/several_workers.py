@@ -1,7 +1,8 @@
 """A tiny task for one process and for several, and how their trainings are compared."""
 
-import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,22 @@ RECIPE: dict[str, Any] = {
     "dpo": {"pairs": 7, "batch_size": 3, "rules": ["broken_json"], "epochs": 2},
 }
 
-Start = Callable[..., list[subprocess.Popen[str]]]
+
+@dataclass
+class Worker:
+    """A process that trains, and the file that takes what it prints."""
+
+    process: BaseProcess
+    printed: Path
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code; negative where a signal ended it."""
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, f"it has not ended in {timeout} s"
+        return self.process.exitcode
+
+
+Start = Callable[..., list[Worker]]
 
 
 def sft(out: Path, **changes: Any) -> dict[str, Any]:
@@ -63,10 +79,9 @@ def same_training(one: Path, other: Path) -> None:
     torch.testing.assert_close(adapter(other), adapter(one), rtol=1e-3, atol=2e-6)
 
 
-def finish(processes: list[subprocess.Popen[str]]) -> list[str]:
+def finish(workers: list[Worker]) -> list[str]:
     """Wait for processes that must succeed; returns what each printed."""
-    printed = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), "\n---\n".join(
-        text[-4000:] for text in printed
-    )
+    codes = [worker.wait(timeout=300) for worker in workers]
+    printed = [worker.printed.read_text() for worker in workers]
+    assert codes == [0] * len(workers), "\n---\n".join(text[-4000:] for text in printed)
     return printed

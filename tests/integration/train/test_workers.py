@@ -24,7 +24,7 @@ def test_workers_together_are_one(start: Start, job: dict[str, Any], alone: Path
 def test_a_dead_worker_leaves_a_whole_checkpoint(start: Start, alone: Path, tmp_path: Path) -> None:
     """One is killed in the middle; the next workers, of another number, go on with the curve of an undisturbed run."""
     dying = start(2, sft(tmp_path / "killed") | {"dies": 1})
-    codes = [process.wait(timeout=120) for process in dying]
+    codes = [worker.wait(timeout=120) for worker in dying]
     assert codes[1] == -9
     assert codes[0] != 0, "nobody goes on alone with half of the rows"
     finish(start(1, sft(tmp_path / "killed")))
