@@ -26,9 +26,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small recipe made of the demo's own: generated mail alone, a few training steps."""
     folder = tmp_path_factory.mktemp("work")
     recipe = load_recipe(ROOT / "recipes" / "email-events.yaml").model_dump(mode="json")
-    recipe["data"]["sources"] = [{"kind": "generated-event-mail", "sample": 20, "languages": {"en": 1}}]
-    recipe["sft"].update(epochs=1, batch_size=4)
-    recipe["dpo"].update(pairs=8, batch_size=4)
+    recipe["data"]["sources"] = [{"kind": "generated-event-mail", "sample": 14, "languages": {"en": 1}}]
+    recipe["sft"].update(epochs=1, batch_size=6)
+    recipe["dpo"].update(pairs=4, batch_size=2)
     recipe["export"].update(formats=["F16", "Q8_0"])
     (folder / "mails.yaml").write_text(json.dumps(recipe))
     return folder
