@@ -38,6 +38,10 @@ def test_weights_against_downsampling(recipe: Path, capfd: pytest.CaptureFixture
     runs = [recipe.parent / "runs" / f"finance-sentiment-{profile}" for profile in profiles]
     for profile in profiles:
         assert group.run(["run", str(recipe), "--profile", profile]) == 0, capfd.readouterr().err
+    assert capfd.readouterr().out.count("Registered as version") == 2
+    for run in runs:
+        one, other = (run / step / "adapter" / "adapter_model.safetensors" for step in ("sft", "dpo"))
+        assert one.read_bytes() == other.read_bytes(), "without preferences the SFT adapter goes on"
     reports = [json.loads((run / "data/data_report.json").read_text()) for run in runs]
     counts = [[report["splits"]["train"]["classes"][name] for name in CLASSES] for report in reports]
     assert counts[0][1] > 3 * counts[0][0], "the classes are unbalanced"

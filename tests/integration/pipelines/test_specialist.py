@@ -83,19 +83,6 @@ def test_a_recipe_becomes_a_registered_model(
     assert "exact_match" in capfd.readouterr().out
 
 
-def test_without_preferences_the_sft_adapter_goes_on(
-    tmp_path: Path, tiny_recipe: dict[str, Any], capfd: pytest.CaptureFixture[str]
-) -> None:
-    tiny_recipe["dpo"] = None
-    tiny_recipe["export"]["formats"] = ["F16"]
-    assert stillroom("run", write(tmp_path, tiny_recipe), "--run", "here") == 0, capfd.readouterr().err
-    one, other = (
-        (tmp_path / "here" / step / "adapter" / "adapter_model.safetensors").read_bytes() for step in ("sft", "dpo")
-    )
-    assert one == other
-    assert "Registered as version 1" in capfd.readouterr().out
-
-
 def test_a_missing_model_is_told_before_any_step_begins(
     tmp_path: Path, tiny_recipe: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
