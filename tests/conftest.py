@@ -17,11 +17,14 @@ def pytest_configure(config: pytest.Config) -> None:
         os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 
 
-LONGEST = ("test_ray_workers", "test_main_job", "test_workers", "test_sweep", "test_zero", "test_specialist")
+LONGEST = (
+    "test_ray_workers", "test_main_job", "test_workers", "test_zero", "test_sweep", "test_finance_sentiment",
+    "test_specialist", "test_training", "test_rollout", "test_handbook_qa", "test_export_smollm2",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take minutes go first: begun last, one of them would leave the other worker with nothing to do."""
+    """The files that take about a minute or more go first: begun last, one would leave the other worker idle."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
