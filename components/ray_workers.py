@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from components.ray_encode import encode_split
-from components.ray_worker import train_part
 from components.storage import Storage
 from stillroom.errors import UserError
 from stillroom.progress import FILE_VARIABLE, say
@@ -164,6 +163,7 @@ def _fit(task: str, recipe: Recipe, storage: Storage) -> None:
     from ray.train import torch as ray_torch
 
     from components.ray_watcher import Board, Watcher, WorkersMissing, caused_by, user_error
+    from components.ray_worker import train_part  # which imports torch
 
     options = recipe.train
     fewest, most = _fewest(options), _most(options)

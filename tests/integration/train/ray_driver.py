@@ -97,7 +97,7 @@ def encode(job: dict[str, Any]) -> None:
 def main(job: dict[str, Any]) -> None:
     if job.get("pace"):
         os.environ["STILLROOM_TEST_PACE"] = str(job["pace"])
-        ray_workers.train_part = slowly
+        ray_worker.train_part = slowly
     if "nodes" in job:
         from ray.cluster_utils import Cluster
 
@@ -106,7 +106,7 @@ def main(job: dict[str, Any]) -> None:
         os.environ["RAY_ADDRESS"] = cluster.address
         atexit.register(cluster.shutdown)
         if "take_away_from" in job:
-            ray_workers.train_part = until_taken_away
+            ray_worker.train_part = until_taken_away
             place = (cluster, nodes[-1], Path(job["take_away_from"]))
             threading.Thread(target=take_away, args=place, daemon=True).start()
     if "encode" in job:
