@@ -20,6 +20,10 @@ FEWEST_WORDS = 4
 NOTHING_ELSE = "nothing but boilerplate"
 _FOUR_WORDS = re.compile(r"^[^a-zA-Z0-9\n]*+(?:[a-zA-Z0-9]++[^a-zA-Z0-9\n]++){3}[a-zA-Z0-9].*", re.MULTILINE)
 """A line of ASCII that may be boilerplate."""
+_SURELY_FOUR = re.compile(
+    r"(?>.*?(?:[\u4e00-\u9fff]|(?<![^\0-/:-@\[-`{-\x7f])[a-zA-Z0-9]++(?![^\0-\x7f]))){4}", re.DOTALL
+)
+"""Any text with four words that can be told without taking it apart: Chinese characters, or ASCII between ASCII."""
 _CELLS = 2**22
 _ROWS = 3
 Keys = NDArray[np.uint64]
@@ -27,8 +31,9 @@ Keys = NDArray[np.uint64]
 
 def line_keys(text: str) -> list[int]:
     """A 64-bit key of each line that may be boilerplate, each once."""
-    lines = _FOUR_WORDS.findall(text) if text.isascii() else text.split("\n")
-    return list({key for line in lines if (key := _key(line)) is not None})
+    if text.isascii():
+        return list({_hash(" ".join(line.split())) for line in _FOUR_WORDS.findall(text)})
+    return list({key for line in text.split("\n") if (key := _key(line)) is not None})
 
 
 class LineCounts:
@@ -83,17 +88,21 @@ def _cells(keys: Keys) -> list[Keys]:
 
 def _key(line: str) -> int | None:
     """The key of a line that may be boilerplate; its white space does not count."""
-    import xxhash
-
     if line.isascii() and not _FOUR_WORDS.match(line):  # most lines are, and their spaces need not be made one first
         return None
     whole = " ".join(line.split())
     if not line.isascii() and not _may_be(whole):
         return None
-    return xxhash.xxh3_64_intdigest(whole.encode("utf-8", "surrogatepass"))
+    return _hash(whole)
+
+
+def _hash(line: str) -> int:
+    import xxhash
+
+    return xxhash.xxh3_64_intdigest(line.encode("utf-8", "surrogatepass"))
 
 
 def _may_be(line: str) -> bool:
     if line.isascii():
         return _FOUR_WORDS.match(line) is not None
-    return len(line) > FEWEST_WORDS and len(split_words(line)) >= FEWEST_WORDS
+    return len(line) > FEWEST_WORDS and (_SURELY_FOUR.match(line) is not None or len(split_words(line)) >= FEWEST_WORDS)

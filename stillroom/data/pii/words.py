@@ -73,10 +73,12 @@ _SOME_NUMBER = re.compile(r"[^\W\d_]{3,}(?:nummer|nr\.?|number|nummeret)\s*[:.#]
 def last_called(before: str) -> Mapping[str, int]:
     """Where the last word of each name ends in a text; -1 where none stands in it."""
     before = before.lower()
-    ends = {
-        name: max((match.end() for pattern in patterns for match in pattern.finditer(before)), default=-1)
-        for name, patterns in _PATTERNS.items()
-    }
+    ends = {}
+    for name, patterns in _PATTERNS.items():
+        ends[name] = -1
+        for pattern in patterns:
+            for match in pattern.finditer(before):
+                ends[name] = max(ends[name], match.end())
     number = _SOME_NUMBER.search(before)
     if number and max(ends.values()) <= number.start():
         ends[""] = number.end()
