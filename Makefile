@@ -30,7 +30,7 @@ demo: setup
 	$(BIN)/stillroom ask --run runs/email-events$(if $(PROFILE),-$(PROFILE)) --file $(MAIL) --verbose
 
 test: setup
-	$(BIN)/pytest tests/unit -q -n 2
+	$(BIN)/pytest tests/unit -q -n 2 -p no:schemathesis
 	$(BIN)/pytest tests/integration tests/system -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
