@@ -73,6 +73,10 @@ def _chunks(rows: int) -> Iterator[slice]:
     return (slice(begin, begin + ROWS) for begin in range(0, rows, ROWS))
 
 
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1, tensor.shape[-1])
+
+
 def _shaped(result: Tensor, shape: Sequence[int]) -> Tensor:
     """A result that nobody else holds, in its shape. It must be no view: some models write into what a layer returns,
     and autograd refuses that for a view that a function of one's own made."""
@@ -96,15 +100,22 @@ def _is_plain_lora(module: Any) -> bool:
 
 
 def _lora_forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    names = [] if self.disable_adapters else [name for name in self.active_adapters if name in self.lora_A]
-    base = self.get_base_layer()
-    if self.merged or len(names) != 1 or args or kwargs or x.device.type != "cpu" or base.weight.requires_grad:
+    factors = None if args or kwargs else _factors(self, x)
+    if factors is None:
         return type(self).forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
+    return LoraProduct.apply(x.to(factors[0].dtype), *factors)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def _factors(lora: Any, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor, float] | None:
+    """W, bias, A, B and the scale of the one adapter that is on; None where the layer has to do more with `x`."""
+    names = [] if lora.disable_adapters else [name for name in lora.active_adapters if name in lora.lora_A]
+    base = lora.get_base_layer()
+    if lora.merged or len(names) != 1 or x.device.type != "cpu" or base.weight.requires_grad:
+        return None
     if not torch.is_autocast_enabled("cpu") and x.dtype != base.weight.dtype:
-        return type(self).forward(self, x)  # type: ignore[no-any-return]
-    name, x = names[0], x.to(base.weight.dtype)
-    a, b = self.lora_A[name].weight, self.lora_B[name].weight
-    return LoraProduct.apply(x, base.weight, base.bias, a, b, self.scaling[name])  # type: ignore[no-untyped-call, no-any-return]
+        return None
+    (name,) = names
+    return base.weight, base.bias, lora.lora_A[name].weight, lora.lora_B[name].weight, lora.scaling[name]
 
 
 class LoraProduct(torch.autograd.Function):
@@ -113,11 +124,9 @@ class LoraProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float) -> Tensor:
         """x: (..., columns). weight: (rows, columns). a: (rank, columns). b: (rows, rank)."""
+        flat = _flat(x)
         with torch.autocast("cpu", enabled=False):
-            flat = x.reshape(-1, x.shape[-1])
-            low = flat @ a.to(x.dtype).T
-            result = nn.functional.linear(flat, weight, bias)
-            result.addmm_(low, b.to(x.dtype).T, alpha=scale)
+            result, low = _lora_product(flat, weight, bias, a, b, scale)
         ctx.save_for_backward(flat, low, weight, a, b)
         ctx.scale = scale
         return _shaped(result, (*x.shape[:-1], len(weight)))
@@ -126,19 +135,31 @@ class LoraProduct(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         flat, low, weight, a, b = ctx.saved_tensors
-        of_x = of_a = of_b = None
         with torch.autocast("cpu", enabled=False):
-            slopes = slope.reshape(-1, slope.shape[-1]).to(weight.dtype)
-            low_slope = (slopes @ b.to(weight.dtype)).mul_(ctx.scale)
+            slopes = _flat(slope).to(weight.dtype)
+            low_slope, of_b = _lora_slopes(slopes, low, b, ctx.scale)
+            of_a = (low_slope.T @ flat).to(a.dtype)
+            of_x = None
             if ctx.needs_input_grad[0]:
-                of_x = slopes @ weight
-                of_x.addmm_(low_slope, a.to(weight.dtype))
-                of_x = of_x.view(*slope.shape[:-1], -1)
-            if ctx.needs_input_grad[3]:
-                of_a = (low_slope.T @ flat).to(a.dtype)
-            if ctx.needs_input_grad[4]:
-                of_b = (slopes.T @ low).mul_(ctx.scale).to(b.dtype)
+                of_x = _input_slope(slopes, low_slope, weight, a).view(*slope.shape[:-1], -1)
         return of_x, None, None, of_a, of_b, None
+
+
+def _lora_product(
+    x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """The product, and x Aᵀ, which the backward pass needs."""
+    low = x @ a.to(x.dtype).T
+    return nn.functional.linear(x, weight, bias).addmm_(low, b.to(x.dtype).T, alpha=scale), low
+
+
+def _lora_slopes(slopes: Tensor, low: Tensor, b: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """The gradients of x Aᵀ and of B."""
+    return (slopes @ b.to(slopes.dtype)).mul_(scale), (slopes.T @ low).mul_(scale).to(b.dtype)
+
+
+def _input_slope(slopes: Tensor, low_slope: Tensor, weight: Tensor, a: Tensor) -> Tensor:
+    return (slopes @ weight).addmm_(low_slope, a.to(weight.dtype))
 
 
 # Gated activations
@@ -154,7 +175,11 @@ def _gated_forward(self: Any, x: Tensor) -> Tensor:
     if gate.device.type != "cpu" or gate.dtype != up.dtype:
         result: Tensor = self.down_proj(self.act_fn(gate) * up)
         return result
-    return self.down_proj(GatedSilu.apply(gate, up))  # type: ignore[no-untyped-call, no-any-return]
+    down = self.down_proj
+    factors = _factors(down, gate) if getattr(down.forward, "__func__", None) is _lora_forward else None
+    if factors is not None and factors[0].dtype == gate.dtype:
+        return GatedLoraProduct.apply(gate, up, *factors)  # type: ignore[no-untyped-call, no-any-return]
+    return down(GatedSilu.apply(gate, up))  # type: ignore[no-untyped-call, no-any-return]
 
 
 class GatedSilu(torch.autograd.Function):
@@ -164,25 +189,62 @@ class GatedSilu(torch.autograd.Function):
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
         """gate, up: (..., size)."""
         ctx.save_for_backward(gate, up)
-        shape = gate.shape
-        gate, up = gate.reshape(-1, shape[-1]), up.reshape(-1, shape[-1])
-        result = torch.empty_like(gate)
-        for rows in _chunks(len(gate)):
-            torch.mul(nn.functional.silu(gate[rows]), up[rows], out=result[rows])
-        return _shaped(result, shape)
+        return _shaped(_gated(_flat(gate), _flat(up)), gate.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
         gate, up = ctx.saved_tensors  # once: under gradient checkpointing they are computed when they are asked for
-        shape = gate.shape
-        gate, up = gate.reshape(-1, shape[-1]), up.reshape(-1, shape[-1])
-        slope = slope.reshape(-1, shape[-1])
+        shape, gate, up, slope = gate.shape, _flat(gate), _flat(up), _flat(slope)
         of_gate, of_up = torch.empty_like(gate), torch.empty_like(up)
         for rows in _chunks(len(gate)):
-            torch.mul(slope[rows], nn.functional.silu(gate[rows]), out=of_up[rows])
-            torch.ops.aten.silu_backward.grad_input(slope[rows] * up[rows], gate[rows], grad_input=of_gate[rows])
+            silu = nn.functional.silu(gate[rows])
+            _gate_slopes(gate[rows], up[rows], silu, slope[rows], of_gate[rows], of_up[rows])
         return of_gate.view(shape), of_up.view(shape)
+
+
+class GatedLoraProduct(torch.autograd.Function):
+    """LoraProduct of silu(gate) · up, which is not kept: a fifth of what a layer keeps, and soon made again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+    ) -> Tensor:
+        """gate, up: (..., columns). weight: (rows, columns). a: (rank, columns). b: (rows, rank)."""
+        with torch.autocast("cpu", enabled=False):
+            result, low = _lora_product(_gated(_flat(gate), _flat(up)), weight, bias, a, b, scale)
+        ctx.save_for_backward(gate, up, low, weight, a, b)
+        ctx.scale = scale
+        return _shaped(result, (*gate.shape[:-1], len(weight)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        gate, up, low, weight, a, b = ctx.saved_tensors
+        shape, gate, up = gate.shape, _flat(gate), _flat(up)
+        of_gate, of_a = torch.empty_like(gate), torch.zeros_like(a)
+        with torch.autocast("cpu", enabled=False):
+            slopes = _flat(slope).to(weight.dtype)
+            low_slope, of_b = _lora_slopes(slopes, low, b, ctx.scale)
+            of_product = _input_slope(slopes, low_slope, weight, a)
+            for rows in _chunks(len(gate)):
+                silu = nn.functional.silu(gate[rows])
+                of_a += low_slope[rows].T @ (silu * up[rows])
+                _gate_slopes(gate[rows], up[rows], silu, of_product[rows], of_gate[rows], of_product[rows])
+        return of_gate.view(shape), of_product.view(shape), None, None, of_a, of_b, None
+
+
+def _gated(gate: Tensor, up: Tensor) -> Tensor:
+    result = torch.empty_like(gate)
+    for rows in _chunks(len(gate)):
+        torch.mul(nn.functional.silu(gate[rows]), up[rows], out=result[rows])
+    return result
+
+
+def _gate_slopes(gate: Tensor, up: Tensor, silu: Tensor, slope: Tensor, of_gate: Tensor, of_up: Tensor) -> None:
+    """Fill in the gradients of some rows; `of_up` may be the slope itself."""
+    torch.ops.aten.silu_backward.grad_input(slope * up, gate, grad_input=of_gate)
+    torch.mul(slope, silu, out=of_up)
 
 
 # Norms
@@ -211,7 +273,7 @@ class RootMeanSquareNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, from_one: bool) -> Tensor:
         """x: (..., size). weight: (size,)."""
-        flat = x.reshape(-1, x.shape[-1])
+        flat = _flat(x)
         factor = 1 + weight.float() if from_one else weight
         result, inverse = torch.empty_like(flat), torch.empty(len(flat), 1)
         for rows in _chunks(len(flat)):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from stillroom.train.fused_layers import ROWS, GatedSilu, LoraProduct, RootMeanSquareNorm, fuse
+from stillroom.train.fused_layers import ROWS, GatedLoraProduct, GatedSilu, LoraProduct, RootMeanSquareNorm, fuse
 
 
 def same(found: torch.Tensor, expected: torch.Tensor, *inputs: torch.Tensor) -> None:
@@ -56,7 +56,19 @@ def test_adapter(biased: bool) -> None:
     same(through(LoraProduct, x, weight, bias, a, b, 0.7), expected, x, a, b)
 
 
-@pytest.mark.parametrize("layer", ["norm", "gated", "adapter"])
+@pytest.mark.parametrize("rows", [1, ROWS - 1, 2 * ROWS + 3])
+@pytest.mark.parametrize("biased", [False, True])
+def test_an_adapter_behind_a_gate(rows: int, biased: bool) -> None:
+    gate, up, a, b = drawn(2, rows, 12), drawn(2, rows, 12), drawn(3, 12), drawn(10, 3)
+    weight, bias = torch.randn(10, 12), torch.randn(10) if biased else None
+    gated = nn.functional.silu(gate) * up
+    expected = nn.functional.linear(gated, weight, bias) + gated @ a.T @ b.T * 0.7
+    given = (gate, up, weight, bias, a, b, 0.7)
+    same(GatedLoraProduct.apply(*given), expected, gate, up, a, b)
+    same(through(GatedLoraProduct, *given), expected, gate, up, a, b)
+
+
+@pytest.mark.parametrize("layer", ["norm", "gated", "adapter", "adapter behind a gate"])
 def test_a_model_may_write_into_what_a_layer_returns(layer: str) -> None:
     torch.manual_seed(0)
     x, a, b = drawn(2, 3, 12), drawn(3, 12), drawn(12, 3)
@@ -68,6 +80,10 @@ def test_a_model_may_write_into_what_a_layer_returns(layer: str) -> None:
         ),
         "gated": (GatedSilu.apply(x, x + 1), nn.functional.silu(x) * (x + 1)),
         "adapter": (LoraProduct.apply(x, weight, None, a, b, 0.7), x @ weight.T + x @ a.T @ b.T * 0.7),
+        "adapter behind a gate": (
+            GatedLoraProduct.apply(x, x + 1, weight, None, a, b, 0.7),
+            (nn.functional.silu(x) * (x + 1)) @ (weight.T + a.T @ b.T * 0.7),
+        ),
     }[layer]
     found += 1
     same(found, expected + 1, x)
