@@ -5,7 +5,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from stillroom.data.pii.span import Text
 
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"  # not \d: digits of other scripts are in no address
 _V4 = re.compile(rf"(?<![A-Za-z0-9_.-])(?<!\d,)(?<![A-Za-z]/){_OCTET}(?:\.{_OCTET}){{3}}(?![A-Za-z0-9_-]|\.\d)")
 _V6 = re.compile(r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{1,4})?(?::[0-9A-Fa-f]{0,4}){2,7}(?![A-Za-z0-9_:])")
 # What either must hold, quicker to look for: it begins with a sign that few texts have.

@@ -104,6 +104,10 @@ def test_a_quick_look_misses_nothing(text: str) -> None:
         assert find(text) == found
 
 
+def test_digits_of_another_script_are_in_no_ip_address() -> None:
+    assert find("from 192.168.56.\u0663") == []
+
+
 @given(some_values)
 def test_a_fake_is_nobodys_and_the_key_decides(value: tuple[str, str]) -> None:
     kind, original = value
