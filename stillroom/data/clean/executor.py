@@ -16,7 +16,7 @@ INLINE = 8
 """So many chunks are worked on in this process: starting others takes longer than a small set takes in all."""
 AHEAD = 3
 """Chunks a process that wait for it, so that none of them idles and the backlog stays small."""
-_NEEDED = ["stillroom.data.clean.chain", "ftfy", "phonenumbers", "py3langid.langid", "rensa", "xxhash"]
+_NEEDED = ["stillroom.data.clean.chain", "ftfy", "jsonschema", "phonenumbers", "py3langid.langid", "rensa", "xxhash"]
 """Modules that most work uses; a process imports by itself what else its own needs."""
 
 

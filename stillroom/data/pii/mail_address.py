@@ -30,8 +30,8 @@ _MAY_BE_WRITTEN = re.compile(
     re.IGNORECASE,
 )
 # What that must hold in turn, where it holds no sign and neither "AT" nor "ät": "at" in brackets, or a named dot.
-_BRACKETED = re.compile(r"[\[({<]\s?(?:at|ät|klammeraffe)", re.IGNORECASE)
-_NAMED_DOT = re.compile(r"[dDpP](?:(?<=[dD])(?i:ot)|(?<=[pP])(?i:unkt))\s")
+_MAY_BE_BRACKETED = re.compile(r"[\[({<]\s?(?:at|ät|klammeraffe)", re.IGNORECASE)
+_MAY_BE_NAMED_DOT = re.compile(r"[dDpP](?:(?<=[dD])(?i:ot)|(?<=[pP])(?i:unkt))\s")
 MIDDLE = re.compile(_AT.replace(r"[ ]?@[ ]?", r"[ ]?[@＠][ ]?|%40"), re.IGNORECASE)
 """What stands between the name and the host."""
 DOT = re.compile(_DOT, re.IGNORECASE)
@@ -64,7 +64,9 @@ def find_addresses(text: Text) -> None:
                 text.take(start, end, "email")
         sign = _SIGN.search(text.left, stop)
     left = text.left
-    may_be = "@" in left or "AT" in left or "ät" in left or _BRACKETED.search(left) or _NAMED_DOT.search(left)
+    may_be = (
+        "@" in left or "AT" in left or "ät" in left or _MAY_BE_BRACKETED.search(left) or _MAY_BE_NAMED_DOT.search(left)
+    )
     if may_be and _MAY_BE_WRITTEN.search(left):
         for match in _WRITTEN.finditer(text.left):
             if re.search(r"(?i)[\[({<]|\s(?:at|ät)\s|\s@|@\s", match[0]):

@@ -239,6 +239,13 @@ def test_listed_words_have_borders_on_both_sides(text: str) -> None:
     assert (result.numbers["value"] if isinstance(result, Rejected) else 0) == len(found)
 
 
+@given(st.text(st.sampled_from("abB _-*ö"), max_size=12))
+def test_a_listed_word_is_missed_in_no_text_that_has_it(text: str) -> None:
+    found = re.findall(r"(?<!\w)(?:ab a|a\*b|öb|b)(?!\w)", " ".join(text.casefold().split()))
+    result = ListedWords(["b", "öb", "ab a", "a*b"], 0)(row(text))
+    assert (result.numbers["value"] if isinstance(result, Rejected) else 0) == len(found)
+
+
 def test_word_lists_say_all_that_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "good").write_text("# comment\nDamn\n\n go away \n")
     (tmp_path / "empty").write_text("# nothing\n")
