@@ -20,18 +20,31 @@ _DISK_IS_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b|Pytorch
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears at `path` only when the block ends without an error.
 
-    Raises UserError when the disk is full; whatever was at `path` before is then still there.
+    Raises UserError when the disk is full, and where the place cannot be written; whatever was at `path` before is
+    then still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    with _place_is_the_users(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = partial.open("wb", buffering=2**18)
     try:
-        with full_disk_is_the_users(path), partial.open("wb", buffering=2**18) as stream:
+        with full_disk_is_the_users(path), opened as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        partial.replace(path)
+        with _place_is_the_users(path):
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _place_is_the_users(path: Path) -> Iterator[None]:
+    try:
+        with full_disk_is_the_users(path):
+            yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}. Name another place.") from error
 
 
 @contextmanager

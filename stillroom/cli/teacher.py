@@ -31,10 +31,11 @@ def annotate(recipe: Path, texts: Path, out: Path, text: str, id: str | None, pr
     from stillroom.recipe.load import load_recipe
     from stillroom.teacher.annotate import agreement_report
     from stillroom.teacher.annotate import annotate as run
-    from stillroom.teacher.outputs import beside, write_outputs
+    from stillroom.teacher.outputs import beside, refuse_place, write_outputs
     from stillroom.teacher.session import open_teacher
     from stillroom.teacher.texts import read_texts
 
+    refuse_place(out)
     loaded = load_recipe(recipe, profile, sources_must_exist=False)
     rows, unusable = read_texts(texts, loaded, text, id)
     with open_teacher(loaded, "annotate") as client:
@@ -68,10 +69,11 @@ def distil(recipe: Path, out: Path, profile: str | None) -> None:
     from stillroom.data.sources import open_sources
     from stillroom.errors import UserError
     from stillroom.recipe.load import load_recipe
-    from stillroom.teacher.outputs import beside, write_outputs
+    from stillroom.teacher.outputs import beside, refuse_place, write_outputs
     from stillroom.teacher.session import open_teacher
     from stillroom.teacher.source import TASK, DistilledReader
 
+    refuse_place(out)
     loaded = load_recipe(recipe, profile)
     opened = open_sources(loaded.data.sources, recipe.absolute().parent, loaded.data.seed, loaded)
     readers = [reader for reader in opened if isinstance(reader, DistilledReader)]
@@ -145,10 +147,11 @@ def instruct(
     """
     from stillroom.recipe.load import load_recipe
     from stillroom.teacher import instruct as work
-    from stillroom.teacher.outputs import beside, write_outputs
+    from stillroom.teacher.outputs import beside, refuse_place, write_outputs
     from stillroom.teacher.session import open_teacher
     from stillroom.teacher.texts import read_texts
 
+    refuse_place(out)
     loaded = load_recipe(recipe, profile, sources_must_exist=False)
     rows, _ = read_texts(seeds, loaded)
     with open_teacher(loaded, "instruct") as client:
@@ -205,10 +208,11 @@ def augment(
     from stillroom.recipe.load import load_recipe
     from stillroom.teacher import augment as work
     from stillroom.teacher.budget import Ledger
-    from stillroom.teacher.outputs import beside, write_outputs
+    from stillroom.teacher.outputs import beside, refuse_place, write_outputs
     from stillroom.teacher.session import open_teacher
     from stillroom.teacher.texts import read_texts
 
+    refuse_place(out)
     loaded = load_recipe(recipe, profile, sources_must_exist=False)
     read, unusable = read_texts(rows, loaded, label=label)
     checked = [answer(row, loaded) for row in read]

@@ -16,6 +16,17 @@ def beside(out: Path, part: str) -> Path:
     return out.with_name(f"{out.stem}.{part}{out.suffix if part != 'report' else '.json'}")
 
 
+def refuse_place(out: Path) -> None:
+    """Raise UserError where `out` cannot be the output, before anything is asked and paid for."""
+    if out.suffix != ".jsonl":
+        raise UserError(f"--out {out}: what is written is JSON Lines, so name it {out.with_suffix('.jsonl').name}.")
+    if out.exists() and not beside(out, "rejected").exists():
+        raise UserError(
+            f"{out} is there already, and no earlier run of this command wrote it, so it stays as it is. Name another "
+            "file with --out."
+        )
+
+
 def write_outputs(
     out: Path,
     rows: Sequence[Row],
@@ -26,13 +37,8 @@ def write_outputs(
 ) -> None:
     """Write the rows, those for people (where the task has any), those left out with their reasons, and the report.
 
-    Raises UserError where `out` is a file that is no such work, as where it is the very file that was read.
+    `refuse_place` has looked at `out` before the work began.
     """
-    if out.exists() and not beside(out, "rejected").exists():
-        raise UserError(
-            f"{out} is there already, and no earlier run of this command wrote it, so it stays as it is. Name another "
-            "file with --out; what was answered so far is kept and is not paid for again."
-        )
     # First, so that after a kill `out` is known as ours.
     write_jsonl(beside(out, "rejected"), (item.as_dict() for item in rejected))
     write_rows(out, rows)

@@ -95,13 +95,25 @@ def test_a_file_that_is_no_work_of_ours_is_not_written_over(
 ) -> None:
     server.reply = teacher
     recipe, texts = written(folder, server), folder / "texts.txt"
-    before = texts.read_text()
-    assert run(["annotate", str(recipe), str(texts), "-o", str(texts)]) == 2
+    lines = texts.rename(folder / "texts.jsonl")
+    before = lines.read_text()
+    assert run(["annotate", str(recipe), str(lines), "-o", str(lines)]) == 2
     assert "is there already, and no earlier run of this command wrote it" in capsys.readouterr().err
-    assert texts.read_text() == before and list(folder.glob("texts.*")) == [texts]
+    assert lines.read_text() == before and list(folder.glob("texts.*")) == [lines]
+    assert not server.asked, "nothing is paid for before that is said"
+    texts = lines.rename(texts)
     for _ in range(2):
         assert run(["annotate", str(recipe), str(texts), "-o", str(folder / "labelled.jsonl")]) == 0
     assert len(server.asked) == 18
+
+
+def test_json_lines_are_not_written_to_a_table(
+    server: Loopback, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = written(folder, server)
+    assert run(["annotate", str(recipe), str(folder / "texts.txt"), "-o", str(folder / "labelled.csv")]) == 2
+    assert "what is written is JSON Lines, so name it labelled.jsonl" in capsys.readouterr().err
+    assert not server.asked and not list(folder.glob("labelled*"))
 
 
 def test_what_it_wrote_is_a_source_of_the_recipe(server: Loopback, folder: Path) -> None:
