@@ -32,7 +32,7 @@ def bars(
         for contender, value in group:
             width = value / longest * (WIDTH - LEFT - 60)
             drawing.text(LEFT - 10, y + 13, contender, anchor="end")
-            drawing.box(LEFT, y, width, BAR, "ours" if contender == OURS else "peer")
+            drawing.box(LEFT, y, width, BAR, "ours" if contender.startswith(OURS) else "peer")
             drawing.text(LEFT + width + 8, y + 13, f"{value:.2f}")
             y += BAR + BETWEEN
         y += GAP

@@ -40,7 +40,7 @@ def rows_at_once(contender: str, shared: int, batch: int) -> int:
     bf16, and 16 rows of 1,000 tokens would need 48 GB. Stillroom takes the whole batch.
     """
     most = 2250 if "fp32" in contender else 4500
-    while contender != OURS and batch > 1 and batch * (shared + 160) > most:
+    while not contender.startswith(OURS) and batch > 1 and batch * (shared + 160) > most:
         batch //= 2
     return batch
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.contest import OURS, Line, measure, summary
+from benchmarks.contest import IN_FP32, OURS, Line, measure, summary
 
 
 def line(shared: int, contender: str, speed: float, peak: float = 100.0, loss: float = 1.0) -> Line:
@@ -62,6 +62,18 @@ def test_every_goal_counts(ours: Line, met: bool) -> None:
     text, missed = summary(table, {300: 5.0})
     assert missed is not met
     assert text.startswith("MET 300 shared: 5.0x quick (goal 5x), 0.50" if met else "MISSED 300 shared:")
+
+
+def test_losses_are_compared_in_fp32_where_bf16_moves_them() -> None:
+    table = [line(0, OURS, 5.0, 50.0, 1.05), line(0, "trl-bf16", 1.0, 100.0, 1.0)]
+    assert summary(table, {0: 5.0}, in_fp32=True) == (
+        "MET 0 shared: 5.0x trl-bf16 (goal 5x), 0.50 of its memory (goal 0.5)", False
+    )  # fmt: skip
+    pair = [line(0, name, 0.5, 200.0, 1.1) for name in IN_FP32]
+    text, missed = summary([*table, *pair], {0: 5.0}, in_fp32=True)
+    assert text.endswith("loss 0.0% apart in fp32") and not missed
+    pair[0].last_loss = 1.12
+    assert summary([*table, *pair], {0: 5.0}, in_fp32=True)[1]
 
 
 def test_a_length_without_a_goal_must_not_be_slower() -> None:
