@@ -80,6 +80,7 @@ def main(
         return 0
     print(describe(), flush=True)
     kept, machines = _kept(options.out, options.shared)
+    in_fp32 = all(name in contenders for name in IN_FP32)
     table: list[Line] = []
     absent: dict[str, str] = {}
 
@@ -107,9 +108,9 @@ def main(
         machines[str(shared)] = describe()
         told = [asdict(line) for line in sorted([*kept, *table], key=lambda line: line.shared)]
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        result = {"machines": machines, "goals": goals, "absent": absent, "table": told}
+        result = {"machines": machines, "goals": goals, "absent": absent, "in_fp32": in_fp32, "table": told}
         options.out.write_text(json.dumps(result, indent=1))
-    text, missed = summary(table, goals, all(name in contenders for name in IN_FP32))
+    text, missed = summary(table, goals, in_fp32)
     print(text)
     return int(missed)
 

@@ -29,7 +29,7 @@ def main() -> int:
     for name, module in PARTS.items():
         found = json.loads((RESULTS / f"{module}.json").read_text())
         goals = {int(shared): goal for shared, goal in found["goals"].items()}
-        text, failed = summary([Line(**line) for line in found["table"]], goals)
+        text, failed = summary([Line(**line) for line in found["table"]], goals, found["in_fp32"])
         verdicts.append(f"{name} {text}")
         missed = missed or failed
     print(" | ".join(verdicts))
