@@ -78,7 +78,7 @@ def test_not_even_one_row_fits(tiny: Path, tmp_path: Path, monkeypatch: Any, cap
     assert "portions of 2" in said and "portions of 1" in said and "Gradient checkpointing is on" in said
 
 
-@pytest.mark.parametrize(("kilobytes", "checkpointing"), [(6144, False), (512, True)])
+@pytest.mark.parametrize(("kilobytes", "checkpointing"), [(4608, False), (512, True)])
 def test_memory_that_is_short_from_the_beginning(
     tiny: Path, tmp_path: Path, whole: Path, kilobytes: int, checkpointing: bool, monkeypatch: Any
 ) -> None:
