@@ -4,8 +4,13 @@ import gc
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from tiny_llama import llama
+
+# A busy machine is no fault of the code.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -25,6 +25,9 @@ _CALLS = {
 }
 """Words before a fake, under none of which it may be found. Other kinds are made of what is never found."""
 _DRAWS = 50
+_CROWDED = 4
+"""Attempts after which the fakes of one length may be used up, and the next ones are longer: telephone numbers of six
+digits have a thousand fakes, and so have surnames."""
 _SAME_END = 5
 """Digits at the end of a fake telephone number that do not depend on how the number is written."""
 _HOSTS = ("post", "mail", "web", "office", "home", "letter", "studio", "works")
@@ -44,11 +47,13 @@ def normal(kind: str, value: str) -> str:
 
 
 def fake(kind: str, value: str, key: bytes, attempt: int = 0) -> str:
-    """The fake for a value; every attempt gives another one."""
+    """The fake for a value; every attempt gives another one, and there is no end of them."""
     checks = checks_of(value) if kind == "id_number" else ""
     named = f"{kind}\n{normal(kind, value)}"
     for number in range(attempt * _DRAWS, (attempt + 1) * _DRAWS):
-        made = _MAKE[kind](value, _Draw(key, f"{named}\n{number}"), _Draw(key, f"{named}\nend {attempt}"))
+        end = _Draw(key, f"{named}\nend {attempt}")
+        made = _MAKE[kind](value, _Draw(key, f"{named}\n{number}"), end)
+        made += "".join(end.of(_signs(kind, made)) for _ in range(2 * (attempt // _CROWDED)))
         if passes(made, checks):
             continue
         # An empty line parts them: no word says anything about a number beyond one.
@@ -71,6 +76,15 @@ class _Draw:
     def below(self, limit: int) -> int:
         self._left, number = divmod(self._left, limit)
         return number
+
+
+def _signs(kind: str, made: str) -> str | tuple[str, ...]:
+    """What a fake is made longer with; addresses and hosts are more than anybody has values."""
+    if kind in ("email", "ip"):
+        return ("",)
+    if kind != "name":
+        return digits
+    return HAN_STEMS if is_han(made) else ascii_uppercase if made.isupper() else ascii_lowercase
 
 
 def _email(value: str, draw: _Draw, _: _Draw) -> str:

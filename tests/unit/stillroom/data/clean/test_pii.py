@@ -18,6 +18,7 @@ from stillroom.data.cleaning import Cleaner
 from stillroom.data.pii import bank, identity, mail_address, national, network, phone
 from stillroom.data.pii.detect import find
 from stillroom.data.pii.fake import fake
+from stillroom.data.pii.made_up import HAN_STEMS, HAN_SURNAMES, STEMS, SUFFIXES
 from stillroom.data.pii.mask import Masker, Pair
 from stillroom.data.pii.vault import KEY_VARIABLE, Vault, vault_path
 from stillroom.data.prepare import prepare
@@ -302,6 +303,26 @@ class TestVault:
         with Vault(tmp_path / "a.vault") as vault:
             assert vault.admit(pairs) == set(pairs[1:])
             assert vault.reverse("000 1") == pairs[0].original
+
+    @pytest.mark.parametrize(
+        ("kind", "value", "start", "taken"),
+        [
+            ("phone", "061132", "000", [f"{number:06}" for number in range(1000)]),
+            ("name", "KELLER", "", [f"{stem}{suffix}".upper() for stem in STEMS for suffix in SUFFIXES]),
+            ("name", "欧阳", "", [f"{a}{b}{c}" for a in HAN_SURNAMES for b in HAN_STEMS for c in HAN_STEMS]),
+        ],
+    )
+    def test_where_all_fakes_of_a_length_are_taken_the_next_are_longer(
+        self, tmp_path: Path, kind: str, value: str, start: str, taken: list[str]
+    ) -> None:
+        with Vault(tmp_path / "a.vault") as vault:
+            assert fake(kind, value, vault.key) in taken
+            assert vault.admit([Pair(kind, f"value {number}", one) for number, one in enumerate(taken)]) == set()
+            made = vault.fake_for(kind, value)
+            assert len(made) - 2 in map(len, taken)
+            assert made.startswith(start) and made not in taken and made.isupper() == value.isupper()
+            assert vault.reverse(f"Call {made}!") == f"Call {value}!"
+            assert not find(f"Tel: {made}")
 
     def test_rows_with_a_fake_of_another_value_are_masked_anew(self, tmp_path: Path, make_recipe: Any) -> None:
         # 300 numbers of six digits have a thousand fakes: some draw the same.
