@@ -65,10 +65,11 @@ def main() -> None:
 
 def _machines(of: dict[str, str]) -> str:
     """Where each length of the prefix was measured; one line where all were at the same commit."""
-    told = {machine: [shared for shared in of if of[shared] == machine] for machine in of.values()}
+    lengths = sorted(of, key=int)
+    told = {of[one]: [shared for shared in lengths if of[shared] == of[one]] for one in lengths}
     if len(told) == 1:
         return next(iter(told))
-    return "\n".join(f"- {', '.join(lengths)} shared tokens: {machine}" for machine, lengths in told.items())
+    return "\n".join(f"- {', '.join(some)} shared tokens: {machine}" for machine, some in told.items())
 
 
 def _by_shared(table: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
