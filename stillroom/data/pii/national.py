@@ -1,6 +1,7 @@
 """Numbers that other states give a person: known by their names, and by the checks that python-stdnum has for them."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -65,17 +66,17 @@ def find_national_numbers(text: Text, start: int, stop: int) -> None:
 
 def checks_of(value: str) -> str:
     """The checks of these states that a value passes."""
-    size = sum(map(str.isalnum, value))
-    named = (name for modules in _MODULES for name in modules.split() if size in _SIZES[name])
-    return " ".join(name for name in named if _module(name).is_valid(value))
+    return " ".join(_passed(value, " ".join(_MODULES)))
 
 
 def passes(value: str, checks: str) -> bool:
     """Whether a value passes one of these checks."""
-    if not checks:
-        return False
+    return any(_passed(value, checks))
+
+
+def _passed(value: str, checks: str) -> Iterator[str]:
     size = sum(map(str.isalnum, value))
-    return any(size in _SIZES[name] and _module(name).is_valid(value) for name in checks.split())
+    return (name for name in checks.split() if size in _SIZES[name] and _module(name).is_valid(value))
 
 
 def _valid_end(found: str, modules: str) -> int:

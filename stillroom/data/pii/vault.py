@@ -75,13 +75,14 @@ class Vault:
 
     def fake_for(self, kind: str, original: str) -> str:
         """The fake that stands for a value, now and ever after; no other value has it."""
+        digest = self._digest(kind, original)
         with self._transaction():
-            known = self._known(kind, original)
+            known = self._base.execute("select fake from pairs where digest = ?", (digest,)).fetchone()
             if known is not None:
-                return known
+                return str(known[0])
             for attempt in count():
                 made = fake(kind, original, self.key, attempt)
-                if self._insert(self._digest(kind, original), Pair(kind, original, made)):
+                if self._insert(digest, Pair(kind, original, made)):
                     return made
         raise AssertionError("count() does not end")
 
@@ -106,12 +107,6 @@ class Vault:
 
     def _in(self, text: str) -> Iterator[tuple[str, bytes]]:
         yield from self._base.execute("select fake, original from pairs where instr(?, fake) > 0", (text,))
-
-    def _known(self, kind: str, original: str) -> str | None:
-        found = self._base.execute(
-            "select fake from pairs where digest = ?", (self._digest(kind, original),)
-        ).fetchone()
-        return None if found is None else str(found[0])
 
     def _insert(self, digest: bytes, pair: Pair) -> bool:
         sealed = self._sealed(pair.original.encode("utf-8", "surrogatepass"))
