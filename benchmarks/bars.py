@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from benchmarks.contest import OURS
+from benchmarks.contest import is_ours
 from stillroom.report.svg import Drawing
 
 BAR, BETWEEN, HEAD, GAP, LEFT, WIDTH = 18, 4, 26, 14, 190, 760
@@ -32,7 +32,7 @@ def bars(
         for contender, value in group:
             width = value / longest * (WIDTH - LEFT - 60)
             drawing.text(LEFT - 10, y + 13, contender, anchor="end")
-            drawing.box(LEFT, y, width, BAR, "ours" if contender.startswith(OURS) else "peer")
+            drawing.box(LEFT, y, width, BAR, "ours" if is_ours(contender) else "peer")
             drawing.text(LEFT + width + 8, y + 13, f"{value:.2f}")
             y += BAR + BETWEEN
         y += GAP

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest import OURS, Absent
+from benchmarks.contest import OURS, Absent, is_ours
 
 TARGETS = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 
@@ -40,7 +40,7 @@ def rows_at_once(contender: str, shared: int, batch: int) -> int:
     bf16, and 16 rows of 1,000 tokens would need 48 GB. Stillroom takes the whole batch.
     """
     most = 2250 if "fp32" in contender else 4500
-    while not contender.startswith(OURS) and batch > 1 and batch * (shared + 160) > most:
+    while not is_ours(contender) and batch > 1 and batch * (shared + 160) > most:
         batch //= 2
     return batch
 

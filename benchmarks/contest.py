@@ -169,10 +169,15 @@ def _line(shared: int, name: str, given: Sequence[Run]) -> Line:
     )
 
 
+def is_ours(contender: str) -> bool:
+    """Whether it is Stillroom, in whichever arithmetic."""
+    return contender.startswith(OURS)
+
+
 def _ours_and_best(lines: Sequence[Line]) -> tuple[Line, Line | None]:
     """Our line and the fastest peer's; None where no peer was measured."""
     ours = next(line for line in lines if line.contender == OURS)
-    peers = [line for line in lines if not line.contender.startswith(OURS)]
+    peers = [line for line in lines if not is_ours(line.contender)]
     return ours, max(peers, key=lambda line: line.samples_per_second, default=None)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from benchmarks.bars import bars
-from benchmarks.contest import OURS
+from benchmarks.contest import OURS, is_ours
 from benchmarks.data_page import data
 from benchmarks.formats import page as formats
 from benchmarks.serve_report import parts as serving
@@ -86,7 +86,7 @@ def _table(unit: str, table: list[dict[str, Any]]) -> str:
         for line in group:
             faster = ours["samples_per_second"] / line["samples_per_second"]
             memory = ours["peak_mib"] / line["peak_mib"]
-            against = "" if line["contender"].startswith(OURS) else f"{faster:.1f}× as fast, {memory:.2f} of its memory"
+            against = "" if is_ours(line["contender"]) else f"{faster:.1f}× as fast, {memory:.2f} of its memory"
             lines.append(
                 f"| {shared} | {line['contender']} | {line['samples_per_second']:.2f} "
                 f"| {line['tokens_per_second']:.0f} | {line['peak_mib'] / 1024:.1f} GiB "

@@ -54,7 +54,7 @@ def train(contender: str, shared: int, steps: int, out: Path) -> dict[str, Any]:
             return dataset  # the pairs are token ids already
 
         def _precompute_ref_logps(self, *args: Any, **kwargs: Any) -> Any:
-            if contender.startswith(contest.OURS) and setup.prepare_model(self.model, bf16) is None:
+            if contest.is_ours(contender) and setup.prepare_model(self.model, bf16) is None:
                 raise SystemExit("The prefix-shared forward does not fit this model.")
             return super()._precompute_ref_logps(*args, **kwargs)
 
