@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 SETTINGS = hypothesis.settings(
-    max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    max_examples=12, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
 
 

@@ -22,7 +22,7 @@ class Plain:
         return max((common([token for token, _ in held], tokens) for held in self.sequences.values()), default=0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from("bbbed"), TOKENS, st.integers(0, 9)), max_size=30))
 def test_it_counts_and_finds_as_the_plain_account_does(steps: list[tuple[str, list[int], int]]) -> None:
     tree, plain, number = PrefixTree(), Plain(), 0

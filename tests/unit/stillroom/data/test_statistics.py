@@ -106,7 +106,7 @@ def test_the_same_data_gives_the_same_figures_in_any_order(tmp_path: Path) -> No
 
 
 @given(texts=st.lists(st.text(max_size=60), min_size=1, max_size=8))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_any_texts_have_statistics(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     safe = [text.encode("utf-8", "replace").decode() for text in texts]
     found: dict[str, Any] = statistics(data(tmp_path_factory.mktemp("any"), safe), None)

@@ -20,7 +20,7 @@ def rate(hits):
     return np.stack([np.asarray(hits, dtype=float), np.ones(len(hits))], axis=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(counts, st.sampled_from([1, 200]))
 def test_an_interval_lies_in_0_to_1_and_contains_the_value(rows, resamples):
     # A single resample is nearly always beside the value: the interval must still reach it.
@@ -28,7 +28,7 @@ def test_an_interval_lies_in_0_to_1_and_contains_the_value(rows, resamples):
     assert 0 <= interval["low"] <= interval["value"] <= interval["high"] <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(counts, st.data())
 def test_a_paired_difference_turns_round_with_its_sides(rows, data):
     other = data.draw(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=len(rows), max_size=len(rows)))

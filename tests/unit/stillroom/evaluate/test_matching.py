@@ -16,7 +16,7 @@ def total(pairs):
     return sum(agreement(one, other) for one, other in pairs if one is not None and other is not None)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(some, some)
 def test_no_other_pairing_agrees_in_more_fields(gold, predicted):
     pairs = match(gold, predicted)
@@ -28,7 +28,7 @@ def test_no_other_pairing_agrees_in_more_fields(gold, predicted):
     assert total(pairs) == best
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some, some)
 def test_every_element_stands_in_one_pair(gold, predicted):
     def key(element):
@@ -40,7 +40,7 @@ def test_every_element_stands_in_one_pair(gold, predicted):
     assert len(pairs) == max(len(gold), len(predicted))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some, some, st.randoms(use_true_random=False))
 def test_the_order_of_either_list_changes_nothing(gold, predicted, random):
     def shuffled(values):
@@ -58,7 +58,7 @@ def test_the_whole_is_better_than_the_first_best_pair():
     assert total(pairs) == 4
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(some, some)
 def test_every_element_that_stands_in_both_lists_is_matched_with_itself(gold, predicted):
     def counted(values):

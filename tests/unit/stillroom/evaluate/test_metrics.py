@@ -74,7 +74,7 @@ def all_scores(golds, said):
     return {name: score(ratio) for name, ratio in ratios(RECIPE, golds, said).items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(answers, texts), min_size=1, max_size=6))
 def test_every_score_is_between_0_and_1_and_the_keys_are_always_the_same(rows):
     found = all_scores([gold for gold, _ in rows], [text for _, text in rows])
@@ -88,7 +88,7 @@ def test_every_score_is_between_0_and_1_and_the_keys_are_always_the_same(rows):
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(answers, min_size=1, max_size=6))
 def test_perfect_answers_score_1_everywhere(golds):
     assert all(not validate(SCHEMA, gold) for gold in golds)
@@ -96,13 +96,13 @@ def test_perfect_answers_score_1_everywhere(golds):
     assert set(found.values()) == {1.0}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(answers, min_size=1, max_size=4), broken)
 def test_an_invalid_answer_is_wrong_for_everything(golds, text):
     assert set(all_scores(golds, [text] * len(golds)).values()) == {0.0}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers, answers, st.randoms(use_true_random=False))
 def test_the_order_of_list_elements_changes_no_f1(gold, said, random):
     shuffled = said | {"events": random.sample(said["events"], len(said["events"]))}
@@ -110,7 +110,7 @@ def test_the_order_of_list_elements_changes_no_f1(gold, said, random):
     assert all(before[name] == after[name] for name in before if name.startswith("field_f1"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers, answers)
 def test_counts_add_up_to_what_gold_and_answer_hold(gold, said):
     found = ratios(RECIPE, [gold], [json.dumps(said)])
@@ -121,7 +121,7 @@ def test_counts_add_up_to_what_gold_and_answer_hold(gold, said):
     assert found["field_f1.events.time"][0, 1] == sum(time is not None for time in times)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(answers, texts), min_size=1, max_size=8))
 def test_confusion_counts_sum_to_the_rows(rows):
     golds, said = [gold for gold, _ in rows], [text for _, text in rows]

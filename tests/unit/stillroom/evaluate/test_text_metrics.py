@@ -34,7 +34,7 @@ def test_known_values(gold, text, rouge, f1):
     assert token_f1(gold, text) == pytest.approx(f1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_scores_are_between_0_and_1_and_1_for_the_same_text(gold, text):
     found = {name: ratio[0, 0] for name, ratio in ratios([gold], [text]).items()}

@@ -22,7 +22,7 @@ def test_taken_apart_and_put_together_it_is_the_same(sound: Path) -> None:
     assert len(read_gguf(sound).tensors) == 11
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(draw=st.randoms(use_true_random=False))
 def test_mutants_are_read_or_refused(sound: Path, draw: random.Random) -> None:
     path = sound.with_name("mutant.gguf")

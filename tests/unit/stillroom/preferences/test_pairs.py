@@ -80,7 +80,7 @@ def test_a_rule_that_fits_few_rows_leaves_its_share_to_the_others(tmp_path):
     assert report["pairs"] == 80 and max(others) - min(others) <= 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(1, 60), st.booleans(), st.integers(0, 5))
 def test_counts_always_add_up(tmp_path_factory, events, others, asked, own, seed):
     rows, folder = mails(events, others), tmp_path_factory.mktemp("pairs")

@@ -94,7 +94,7 @@ def is_json(text):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_a_broken_answer_is_broken_as_the_rule_says(rule, data):
     schema, values = data.draw(roots)

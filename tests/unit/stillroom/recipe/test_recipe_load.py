@@ -177,7 +177,7 @@ RECIPES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RECIPES)
 def test_dump_and_load_agree(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(raw)

@@ -262,7 +262,7 @@ NESTED = OBJECTS.map(_object) | OBJECTS.map(_optional) | LEAVES.map(_array) | OB
 PAIRS = st.dictionaries(NAMES, LEAVES | NESTED, min_size=1, max_size=4).map(_object)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_an_answer_has_one_text_which_the_grammar_writes(data: st.DataObject) -> None:
     schema, answers = data.draw(PAIRS)

@@ -3,7 +3,7 @@
 import itertools
 import xml.etree.ElementTree as ElementTree
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.report import charts, svg
@@ -19,7 +19,6 @@ def interval(value: float, half: float = 0.05) -> Interval:
 
 
 @given(FINITE, FINITE)
-@settings(deadline=None)
 def test_ticks_cover_the_range_in_even_steps(one: float, other: float) -> None:
     low, high = sorted((one, other))
     marks = svg.ticks(low, high)
@@ -35,7 +34,6 @@ def test_tick_labels_have_only_the_digits_they_need() -> None:
 
 
 @given(st.lists(st.floats(0, 300), max_size=8))
-@settings(deadline=None)
 def test_labels_keep_apart_and_in_order(wanted: list[float]) -> None:
     placed = svg.keep_apart(wanted, 20, 0, 300)
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
@@ -45,7 +43,6 @@ def test_labels_keep_apart_and_in_order(wanted: list[float]) -> None:
 
 
 @given(LABELS, SHARES, SHARES, st.sampled_from([charts.WIDE, charts.NARROW]))
-@settings(deadline=None)
 def test_whiskers_are_sound_and_stay_in_their_panel(label: str, one: float, other: float, width: int) -> None:
     rows = [charts.WhiskerRow(label, interval(one), interval(other)), charts.WhiskerRow(label, None, chosen=True)]
     root = ElementTree.fromstring(
@@ -56,7 +53,6 @@ def test_whiskers_are_sound_and_stay_in_their_panel(label: str, one: float, othe
 
 
 @given(st.lists(st.tuples(st.integers(0, 5000), st.floats(allow_nan=True)), max_size=600))
-@settings(deadline=None)
 def test_curves_are_sound_for_any_log(points: list[tuple[float, float]]) -> None:
     points = [(step, value if value != value or abs(value) < 1e9 else 1.0) for step, value in points]
     drawn = charts.curves("c", charts.NARROW, [charts.Curve("Training", points, "c1", noisy=True)], "Loss")
@@ -77,7 +73,6 @@ def test_a_long_curve_is_thinned_but_keeps_its_last_point() -> None:
     ),
     st.sampled_from([charts.WIDE, charts.NARROW]),
 )
-@settings(deadline=None)
 def test_the_trade_picture_marks_the_chosen_file(files: list[tuple[float, float, int, bool]], width: int) -> None:
     candidates = [
         charts.Candidate(f"Q{i}", size, seconds, interval(quality), accepted, i == 0)

@@ -23,7 +23,7 @@ def test_cohen_on_a_worked_example() -> None:
 
 
 @given(pairs=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=2, max_size=40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_cohen_is_what_scikit_learn_says(pairs: list[tuple[str, str]]) -> None:
     metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed: pip install -e '.[data]'")
     first, second = map(list, zip(*pairs, strict=True))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import Answer, Asked, Loopback, said
 
@@ -83,7 +83,6 @@ def test_a_value_inside_another_moves_too_and_half_words_do_not() -> None:
 NAMES = st.sampled_from(["Anna", "Joan", "Li Wei", "王丽华", "O'Neil", r"A\1", "Ann", "Jürgen", "Fjord table"])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, NAMES), min_size=2, max_size=5), st.integers(0, 50))
 def test_whatever_a_label_copied_it_still_copies(pairs: list[tuple[str, str]], seed: int) -> None:
     rows = [row(str(n), f"{one} wrote to {two} about {one}.", None, one, two) for n, (one, two) in enumerate(pairs)]
@@ -97,7 +96,6 @@ def test_whatever_a_label_copied_it_still_copies(pairs: list[tuple[str, str]], s
 WORDS = "Please send the Aria lamp to 14 Mill Road before 9 in the morning; Anna will open the door for the courier."
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["typos", "ocr"]), st.integers(0, 500), st.booleans())
 def test_noise_leaves_what_the_label_says(noise: Any, seed: int, digits: bool) -> None:
     noisy = add_noise(WORDS, noise, random.Random(seed), ["Aria lamp", "Anna"], digits)

@@ -1,7 +1,7 @@
 """Citations: found where they stand, whatever a model does to quotes and line ends, and never where they do not."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.teacher.citation import find_citation
@@ -43,7 +43,6 @@ def test_chinese_counts_by_its_characters() -> None:
 WORDS = st.lists(st.sampled_from(["fee", "Café", "10²", "ﬁve", "“so”", "third—day", "ß", "a\u0301", "`x`"]), min_size=3)
 
 
-@settings(deadline=None)
 @given(WORDS, st.data())
 def test_every_run_of_words_is_found_where_it_stands(words: list[str], data: st.DataObject) -> None:
     text = " ".join(words)

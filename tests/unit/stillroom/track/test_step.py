@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.errors import UserError
@@ -234,7 +234,6 @@ def test_fingerprints(tmp_path: Path) -> None:
 texts = st.text(max_size=8)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(texts, texts), st.dictionaries(texts, texts))
 def test_keys_are_equal_exactly_where_the_inputs_are(one: dict[str, str], other: dict[str, str]) -> None:
     keys = [step_key("export", recipe(), ("export",), inputs) for inputs in (one, other)]

@@ -177,7 +177,7 @@ def test_prefixes_nest_as_deep_as_they_come() -> None:
     assert count.computed == 4 * (MIN_SHARED + 2) + 4
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.integers(1, 6), st.integers(0, 60), st.integers(0, 40))
 def test_any_rows(seed: int, rows: int, root: int, second: int) -> None:
     generator = random.Random(seed)

@@ -90,7 +90,7 @@ def test_facts_that_json_cannot_hold_drop_the_row() -> None:
     assert isinstance(item, Rejected) and item.reason == "JSON cannot hold it" and item.detail.startswith("the meta")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=60) | st.sampled_from([text[:400] for text in ODD.values()]), max_size=8))
 def test_every_row_has_one_outcome(texts: list[str]) -> None:
     made = cleaned(*texts)

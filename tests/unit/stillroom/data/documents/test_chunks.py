@@ -17,7 +17,7 @@ PIECES = st.lists(
 
 
 @given(text=PIECES, size=st.integers(100, 400), share=st.floats(0, 0.49))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_chunks_are_the_text_at_their_place_and_cover_all_of_it(text: str, size: int, share: float) -> None:
     overlap = int(size * share)
     document = Document("a.md", text, headings=tuple(markdown_headings(text)))

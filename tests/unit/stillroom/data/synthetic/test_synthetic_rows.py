@@ -52,7 +52,7 @@ def faults(row: Row) -> list[str]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32), languages=st.sampled_from([("en",), ("de",), ("zh",), ("en", "de", "zh")]))
 def test_every_answer_is_valid_and_its_names_stand_in_the_mail(seed: int, languages: tuple[str, ...]) -> None:
     for row in generate(3, seed, dict.fromkeys(languages, 1)):
