@@ -2,9 +2,10 @@
 
 import ctypes
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,8 @@ class Llama:
         """Whether a sequence can be cut or shared at any place. A recurrent state (Mamba's) knows only its end."""
         ends = _quick("llama_vocab_is_eog", ctypes.c_void_p, _INT, result=ctypes.c_bool)
         self.end_tokens = {token for token in range(self.words) if ends(self._vocab, token)}
-        if self._kernels is not None and self.generates:
-            self._kernels.take_in(self.model, self._compute_one)
+        if (ours := self._kernels) is not None and self.generates:
+            _apart(lambda: ours.take_in(self.model, self._compute_one))
 
     def _parameters(self, sequences: int, cells: int, batch: int) -> Any:
         parameters = self._lib.llama_context_default_params()
@@ -238,6 +239,17 @@ class Llama:
             self._lib.llama_model_free(self.model)
         if self._kernels is not None:
             self._kernels.forget(self.model)
+
+
+def _apart(job: Callable[[], None]) -> None:
+    """Compute something on a thread that ends with it.
+
+    Every thread that ever computed keeps helpers of its own, and where they are more than the processors OpenMP lets
+    them sleep, not spin, at each of the thousand meetings of a step (`gomp_throttled_spin_count_var` in libgomp).
+    """
+    thread = Thread(target=job)
+    thread.start()
+    thread.join()
 
 
 def _quick(name: str, *arguments: Any, result: Any = _INT) -> Any:
