@@ -28,7 +28,7 @@ SWITCH = "STILLROOM_KERNELS"
 SOURCE = Path(__file__).with_name("native") / "kernels.cpp"
 # Not "native": a cache folder may be read by another processor, which `install` then looks at.
 _FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni", "-mfma",
-          "-mf16c", "-mtune=native")  # fmt: skip
+          "-mf16c", "-mbmi", "-mbmi2", "-mpopcnt", "-mtune=native")  # fmt: skip
 _REFUSED = {1: "this processor has no AVX-512 VNNI", 2: "they are made for another version of llama.cpp"}
 
 

@@ -287,37 +287,37 @@ inline __m512 exponential(__m512 x) {
     return _mm512_scalef_ps(sum, whole);
 }
 
-// R rows of `inner` numbers times a matrix of 64 columns, added to or put into R rows of 64.
-template <int R, bool ADD>
+// R rows of `inner` numbers times a matrix of 16 C columns, added to or put into R rows.
+template <int R, int C, bool ADD>
 void times(const float * const * rows, int inner, const float * matrix, size_t stride, float * const * out) {
-    __m512 sums[R][4];
+    __m512 sums[R][C];
     for (int r = 0; r < R; ++r) {
-        for (int c = 0; c < 4; ++c) sums[r][c] = ADD ? _mm512_loadu_ps(out[r] + 16 * c) : _mm512_setzero_ps();
+        for (int c = 0; c < C; ++c) sums[r][c] = ADD ? _mm512_loadu_ps(out[r] + 16 * c) : _mm512_setzero_ps();
     }
     for (int i = 0; i < inner; ++i) {
-        __m512 line[4];
-        for (int c = 0; c < 4; ++c) line[c] = _mm512_loadu_ps(matrix + i * stride + 16 * c);
+        __m512 line[C];
+        for (int c = 0; c < C; ++c) line[c] = _mm512_loadu_ps(matrix + i * stride + 16 * c);
         for (int r = 0; r < R; ++r) {
             const __m512 value = _mm512_set1_ps(rows[r][i]);
-            for (int c = 0; c < 4; ++c) sums[r][c] = _mm512_fmadd_ps(value, line[c], sums[r][c]);
+            for (int c = 0; c < C; ++c) sums[r][c] = _mm512_fmadd_ps(value, line[c], sums[r][c]);
         }
     }
     for (int r = 0; r < R; ++r) {
-        for (int c = 0; c < 4; ++c) _mm512_storeu_ps(out[r] + 16 * c, sums[r][c]);
+        for (int c = 0; c < C; ++c) _mm512_storeu_ps(out[r] + 16 * c, sums[r][c]);
     }
 }
 
-template <bool ADD>
+template <int C, bool ADD>
 void times_all(int count, const float * const * rows, int inner, const float * matrix, size_t stride,
                float * const * out) {
     int at = 0;
-    for (; at + 6 <= count; at += 6) times<6, ADD>(rows + at, inner, matrix, stride, out + at);
+    for (; at + 6 <= count; at += 6) times<6, C, ADD>(rows + at, inner, matrix, stride, out + at);
     switch (count - at) {
-        case 5: times<5, ADD>(rows + at, inner, matrix, stride, out + at); break;
-        case 4: times<4, ADD>(rows + at, inner, matrix, stride, out + at); break;
-        case 3: times<3, ADD>(rows + at, inner, matrix, stride, out + at); break;
-        case 2: times<2, ADD>(rows + at, inner, matrix, stride, out + at); break;
-        case 1: times<1, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 5: times<5, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 4: times<4, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 3: times<3, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 2: times<2, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
+        case 1: times<1, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
     }
 }
 
@@ -348,10 +348,10 @@ inline void turn(__m512 * r) {
     }
 }
 
-constexpr int MOST_TOKENS = 32, MOST_SIZE = 128, MOST_HEADS = 16;
+constexpr int MOST_TOKENS = 32, MOST_SIZE = 128, MOST_HEADS = 16, WORTH_SHARING = 16;
 
-// A thread's memory for one piece of attention.
-struct Attention {
+// A thread's memory for one piece of attention: some tokens in the query heads of one key head.
+struct alignas(64) Attention {
     float keys[MOST_SIZE * TILE];   // turned: [dimension][cell]
     float values[TILE * MOST_SIZE]; // [cell][dimension]
     float queries[MOST_TOKENS * MOST_HEADS * MOST_SIZE];
@@ -362,6 +362,15 @@ struct Attention {
     float * to[MOST_TOKENS * MOST_HEADS];
     float * into[MOST_TOKENS * MOST_HEADS];
     const float * weights[MOST_TOKENS * MOST_HEADS];
+
+    const ggml_tensor * op;
+    int64_t head, words;
+    int size, heads, tokens;
+    const uint64_t * seen;                // which cells a token sees: [token][word], a bit each
+    uint32_t * sharers;                   // of each word: the runs that see the same of it, if they are several
+    int runs, ends[MOST_TOKENS];          // tokens of one sequence: behind each other, each sees what the last one saw
+    int picked, places[2 * TILE];         // cells for the next tile,
+    uint64_t who[MOST_TOKENS][2];         // and who sees them
 };
 
 bool attends(const ggml_tensor * op) {
@@ -402,14 +411,137 @@ inline uint64_t visible(const uint16_t * mask, int64_t cells) {
     return bits;
 }
 
-// Some tokens' attention in the query heads of one key head.
-void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, Attention & at) {
-    const ggml_tensor *q = op->src[0], *k = op->src[1], *v = op->src[2], *mask = op->src[3];
-    const int size = (int) q->ne[0], heads = (int) (q->ne[2] / k->ne[2]), tokens = (int) (last - first);
-    const int64_t cells = k->ne[1];
+// 16 cells from `cell` on: keys turned, values as they are. Cells that are none are nothing.
+void unpack(Attention & at, int cell, int cells) {
+    const ggml_tensor *k = at.op->src[1], *v = at.op->src[2];
+    const char *keys[16], *values[16];
+    for (int i = 0; i < 16; ++i) {
+        const int64_t place = at.places[cell + i < cells ? cell + i : cell];
+        keys[i] = (const char *) k->data + place * k->nb[1] + at.head * k->nb[2];
+        values[i] = (const char *) v->data + place * v->nb[1] + at.head * v->nb[2];
+    }
+    for (int part = 0; part < at.size; part += 16) {
+        __m512 lines[16];
+        for (int i = 0; i < 16; ++i) {
+            lines[i] = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (keys[i] + 2 * part)));
+            const __m512 value = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (values[i] + 2 * part)));
+            _mm512_storeu_ps(at.values + (cell + i) * at.size + part, value);
+        }
+        turn(lines);
+        for (int i = 0; i < 16; ++i) _mm512_storeu_ps(at.keys + (part + i) * TILE + cell, lines[i]);
+    }
+}
+
+// The first `cells` of the picked ones, for the tokens of these runs.
+void tile(Attention & at, uint32_t runs, int cells) {
+    const int size = at.size, heads = at.heads;
+    int rows = 0, first = 0, which[MOST_TOKENS * MOST_HEADS];
+    for (int run = 0; run < at.runs; first = at.ends[run++]) {
+        for (int t = first; (runs >> run & 1) && t < at.ends[run]; ++t) {
+            for (int h = 0; at.who[t][0] && h < heads; ++h, ++rows) {
+                const int r = which[rows] = t * heads + h;
+                at.from[rows] = at.queries + r * size;
+                at.weights[rows] = at.to[rows] = at.scores + r * TILE;
+                at.into[rows] = at.sums + r * size;
+            }
+        }
+    }
+    const int blocks = (cells + 15) / 16;
+    for (int block = 0; block < blocks; ++block) unpack(at, 16 * block, cells);
+    switch (blocks) {
+        case 1: times_all<1, false>(rows, at.from, size, at.keys, TILE, at.to); break;
+        case 2: times_all<2, false>(rows, at.from, size, at.keys, TILE, at.to); break;
+        case 3: times_all<3, false>(rows, at.from, size, at.keys, TILE, at.to); break;
+        case 4: times_all<4, false>(rows, at.from, size, at.keys, TILE, at.to); break;
+    }
+    for (int row = 0; row < rows; ++row) {
+        const int r = which[row];
+        const uint64_t bits = at.who[r / heads][0];
+        __m512 parts[4], top = _mm512_set1_ps(-INFINITY);
+        for (int c = 0; c < blocks; ++c) {
+            parts[c] = _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), (__mmask16) (bits >> (16 * c)), at.to[row] + 16 * c);
+            top = _mm512_max_ps(top, parts[c]);
+        }
+        const float highest = fmaxf(at.highest[r], _mm512_reduce_max_ps(top));
+        if (highest > at.highest[r]) {
+            const float less = expf(at.highest[r] - highest);
+            at.total[r] *= less;
+            for (int i = 0; i < size; i += 16) {
+                float * sum = at.into[row] + i;
+                _mm512_storeu_ps(sum, _mm512_mul_ps(_mm512_loadu_ps(sum), _mm512_set1_ps(less)));
+            }
+            at.highest[r] = highest;
+        }
+        __m512 total = _mm512_setzero_ps();
+        for (int c = 0; c < blocks; ++c) {
+            const __m512 share = _mm512_maskz_mov_ps(
+                (__mmask16) (bits >> (16 * c)), exponential(_mm512_sub_ps(parts[c], _mm512_set1_ps(highest))));
+            total = _mm512_add_ps(total, share);
+            _mm512_storeu_ps(at.to[row] + 16 * c, share);
+        }
+        at.total[r] += _mm512_reduce_add_ps(total);
+    }
+    for (int part = 0; part < size; part += 64) {
+        times_all<4, true>(rows, at.weights, cells, at.values + part, size, at.into);
+        for (int row = 0; row < rows; ++row) at.into[row] += 64;
+    }
+}
+
+// What was picked for these runs and fills no tile.
+void rest(Attention & at, uint32_t runs) {
+    if (at.picked) tile(at, runs, at.picked);
+    at.picked = 0;
+    memset(at.who, 0, sizeof(at.who[0]) * at.tokens);
+}
+
+// Some cells of a word, for the tokens of these runs: side by side with those picked before, however far apart they lie.
+void pick(Attention & at, uint32_t runs, int64_t word, uint64_t cells) {
+    const int bit = at.picked;
+    for (uint64_t left = cells; left; left &= left - 1) at.places[at.picked++] = 64 * word + __builtin_ctzll(left);
+    int first = 0;
+    for (int run = 0; run < at.runs; first = at.ends[run++]) {
+        for (int t = first; (runs >> run & 1) && t < at.ends[run]; ++t) {
+            const uint64_t part = _pext_u64(at.seen[t * at.words + word], cells);
+            at.who[t][0] |= part << bit;
+            if (bit) at.who[t][1] |= part >> (64 - bit);
+        }
+    }
+    if (at.picked < TILE) return;
+    tile(at, runs, TILE);
+    at.picked -= TILE;
+    memcpy(at.places, at.places + TILE, at.picked * sizeof(int));
+    for (int t = 0; t < at.tokens; ++t) at.who[t][0] = at.who[t][1], at.who[t][1] = 0;
+}
+
+// The cells of a word that several runs see, if they see the same and enough of it: who they are goes into `sharers`.
+uint64_t shared(Attention & at, int64_t word) {
+    uint32_t runs = 0;
+    uint64_t cells = 0;
+    at.sharers[word] = 0;
+    for (int run = 0; run < at.runs; ++run) {
+        const uint64_t here = at.seen[(at.ends[run] - 1) * at.words + word];
+        if (!here) continue;
+        if (cells && here != cells) return 0;
+        cells = here;
+        runs |= 1u << run;
+    }
+    if (!(runs & (runs - 1)) || __builtin_popcountll(cells) < WORTH_SHARING) return 0;
+    at.sharers[word] = runs;
+    return cells;
+}
+
+// Tokens from `first` to `last` in the query heads of one key head. What several sequences see, a prefix, is computed
+// for all of them at once; the cells of one alone, which lie between those of others, are put together first.
+void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, const uint64_t * seen,
+            uint32_t * sharers, Attention & at) {
+    const ggml_tensor *q = op->src[0], *k = op->src[1];
+    const int size = at.size = (int) q->ne[0], heads = at.heads = (int) (q->ne[2] / k->ne[2]);
+    at.op = op, at.head = head, at.words = (k->ne[1] + 63) / 64, at.tokens = (int) (last - first);
+    at.seen = seen + first * at.words, at.sharers = sharers;
+    at.runs = at.picked = 0;
     float scale;
     memcpy(&scale, op->op_params, 4);
-    for (int t = 0; t < tokens; ++t) {
+    for (int t = 0; t < at.tokens; ++t) {
         for (int h = 0; h < heads; ++h) {
             const float * row = (const float *) ((const char *) q->data + (first + t) * q->nb[1] + (head * heads + h) * q->nb[2]);
             const int r = t * heads + h;
@@ -417,81 +549,30 @@ void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, A
             at.highest[r] = -INFINITY;
             at.total[r] = 0;
         }
+        uint64_t lost = 0;
+        for (int64_t w = 0; t + 1 < at.tokens && w < at.words; ++w) {
+            lost |= at.seen[t * at.words + w] & ~at.seen[(t + 1) * at.words + w];
+        }
+        if (lost || t + 1 == at.tokens) at.ends[at.runs++] = t + 1;
     }
-    memset(at.sums, 0, sizeof(float) * tokens * heads * size);
-    for (int64_t cell = 0; cell < cells; cell += TILE) {
-        const int here = (int) (cells - cell < TILE ? cells - cell : TILE);
-        uint64_t seen[MOST_TOKENS];
-        uint64_t any = 0;
-        int rows = 0;
-        for (int t = 0; t < tokens; ++t) {
-            seen[t] = visible((const uint16_t *) ((const char *) mask->data + (first + t) * mask->nb[1]) + cell, here);
-            any |= seen[t];
-            for (int h = 0; seen[t] && h < heads; ++h, ++rows) {
-                const int r = t * heads + h;
-                at.from[rows] = at.queries + r * size;
-                at.to[rows] = at.scores + r * TILE;
-                at.into[rows] = at.sums + r * size;
-                at.weights[rows] = at.to[rows];
-            }
-        }
-        if (!any) continue;
-        for (int block = 0; block < TILE; block += 16) {
-            const bool needed = (any >> block) & 0xffff;
-            for (int part = 0; part < size; part += 16) {
-                __m512 lines[16];
-                for (int i = 0; i < 16; ++i) {
-                    const bool used = needed && block + i < here;
-                    const char * key = (const char *) k->data + (cell + block + i) * k->nb[1] + head * k->nb[2] + 2 * part;
-                    lines[i] = used ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) key)) : _mm512_setzero_ps();
-                    const char * value = (const char *) v->data + (cell + block + i) * v->nb[1] + head * v->nb[2] + 2 * part;
-                    // What nobody sees may hold anything, and nothing times a NaN is not nothing.
-                    _mm512_storeu_ps(at.values + (block + i) * size + part,
-                                     used && (any >> (block + i) & 1)
-                                         ? _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) value))
-                                         : _mm512_setzero_ps());
-                }
-                turn(lines);
-                for (int i = 0; i < 16; ++i) _mm512_storeu_ps(at.keys + (part + i) * TILE + block, lines[i]);
-            }
-        }
-        times_all<false>(rows, at.from, size, at.keys, TILE, at.to);
-        for (int t = 0; t < tokens; ++t) {
-            for (int h = 0; seen[t] && h < heads; ++h) {
-                const int r = t * heads + h;
-                float * row = at.scores + r * TILE;
-                __m512 parts[4], top = _mm512_set1_ps(-INFINITY);
-                for (int c = 0; c < 4; ++c) {
-                    const __mmask16 bits = (__mmask16) (seen[t] >> (16 * c));
-                    parts[c] = _mm512_mask_loadu_ps(_mm512_set1_ps(-INFINITY), bits, row + 16 * c);
-                    top = _mm512_max_ps(top, parts[c]);
-                }
-                const float highest = fmaxf(at.highest[r], _mm512_reduce_max_ps(top));
-                if (highest > at.highest[r]) {
-                    const float less = expf(at.highest[r] - highest);
-                    at.total[r] *= less;
-                    for (int i = 0; i < size; i += 16) {
-                        float * sum = at.sums + r * size + i;
-                        _mm512_storeu_ps(sum, _mm512_mul_ps(_mm512_loadu_ps(sum), _mm512_set1_ps(less)));
-                    }
-                    at.highest[r] = highest;
-                }
-                __m512 total = _mm512_setzero_ps();
-                for (int c = 0; c < 4; ++c) {
-                    const __mmask16 bits = (__mmask16) (seen[t] >> (16 * c));
-                    const __m512 share = _mm512_maskz_mov_ps(bits, exponential(_mm512_sub_ps(parts[c], _mm512_set1_ps(highest))));
-                    total = _mm512_add_ps(total, share);
-                    _mm512_storeu_ps(row + 16 * c, share);
-                }
-                at.total[r] += _mm512_reduce_add_ps(total);
-            }
-        }
-        for (int part = 0; part < size; part += 64) {
-            times_all<true>(rows, at.weights, TILE, at.values + part, size, at.into);
-            for (int r = 0; r < rows; ++r) at.into[r] += 64;
-        }
+    memset(at.sums, 0, sizeof(float) * at.tokens * heads * size);
+    memset(at.who, 0, sizeof(at.who[0]) * at.tokens);
+    uint32_t before = 0;
+    for (int64_t word = 0; word < at.words; ++word) {
+        const uint64_t cells = shared(at, word);
+        if (!cells) continue;
+        if (at.sharers[word] != before) rest(at, before);
+        pick(at, before = at.sharers[word], word, cells);
     }
-    for (int t = 0; t < tokens; ++t) {
+    rest(at, before);
+    for (int run = 0; run < at.runs; ++run) {
+        for (int64_t word = 0; word < at.words; ++word) {
+            const uint64_t here = at.seen[(at.ends[run] - 1) * at.words + word];
+            if (here && !at.sharers[word]) pick(at, 1u << run, word, here);
+        }
+        rest(at, 1u << run);
+    }
+    for (int t = 0; t < at.tokens; ++t) {
         for (int h = 0; h < heads; ++h) {
             const int r = t * heads + h;
             float * out = (float *) ((char *) op->data + (first + t) * op->nb[2] + (head * heads + h) * op->nb[1]);
@@ -501,19 +582,32 @@ void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, A
     }
 }
 
+size_t attention_size(int threads, const ggml_tensor * op) {
+    const int64_t words = (op->src[1]->ne[1] + 63) / 64;
+    return 64 + threads * (sizeof(Attention) + words * sizeof(uint32_t)) + op->src[0]->ne[1] * words * sizeof(uint64_t);
+}
+
 void attention(const ggml_compute_params * params, ggml_tensor * op) {
-    const int64_t tokens = op->src[0]->ne[1], heads = op->src[1]->ne[2];
+    const ggml_tensor * mask = op->src[3];
+    const int64_t tokens = op->src[0]->ne[1], heads = op->src[1]->ne[2], cells = op->src[1]->ne[1];
+    const int64_t words = (cells + 63) / 64;
+    Attention * all = (Attention *) (((uintptr_t) params->wdata + 63) & ~(uintptr_t) 63);
+    uint64_t * seen = (uint64_t *) (all + params->nth);
+    uint32_t * sharers = (uint32_t *) (seen + tokens * words) + params->ith * words;
+    for (int64_t token = params->ith; token < tokens; token += params->nth) {
+        const uint16_t * line = (const uint16_t *) ((const char *) mask->data + token * mask->nb[1]);
+        for (int64_t word = 0; word < words; ++word) seen[token * words + word] = visible(line + 64 * word, cells - 64 * word);
+    }
+    if (params->ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
+    ggml_barrier(params->threadpool);
     // Many tokens at once share the unpacked keys; few enough that every thread has work.
     int64_t at_once = (tokens * heads + 4 * params->nth - 1) / (4 * params->nth);
     at_once = at_once < 1 ? 1 : at_once > MOST_TOKENS ? MOST_TOKENS : at_once;
     const int64_t pieces = (tokens + at_once - 1) / at_once;
-    uintptr_t memory = ((uintptr_t) params->wdata + 63) & ~(uintptr_t) 63;
-    Attention & mine = *(Attention *) (memory + params->ith * ((sizeof(Attention) + 63) / 64 * 64));
-    if (params->ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
-    ggml_barrier(params->threadpool);
     for (int64_t at = params->ith; at < pieces * heads; at = ggml_threadpool_chunk_add(params->threadpool, 1)) {
         const int64_t first = at / heads * at_once;
-        attend(op, at % heads, first, first + at_once < tokens ? first + at_once : tokens, mine);
+        attend(op, at % heads, first, first + at_once < tokens ? first + at_once : tokens, seen, sharers,
+               all[params->ith]);
     }
 }
 
@@ -528,7 +622,7 @@ struct Traits {
             size = Rows::bytes(op->src[1]->ne[1], inputs) + threads * (inputs / BLOCK * 34 + 64) + 64;
             return true;
         }
-        size = threads * (sizeof(Attention) + 64) + 64;
+        size = attention_size(threads, op);
         return true;
     }
     virtual bool compute_forward(ggml_compute_params * params, ggml_tensor * op) {
@@ -585,7 +679,7 @@ extern "C" {
 // once.
 int stillroom_install() {
 #ifdef STILLROOM_KERNELS
-    if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw")) return 1;
+    if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("bmi2")) return 1;
     MUL_MAT = operation("MUL_MAT");
     FLASH_ATTN = operation("FLASH_ATTN_EXT");
     if (MUL_MAT < 0 || FLASH_ATTN < 0 || !same_layout()) return 2;
