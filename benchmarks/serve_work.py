@@ -44,7 +44,7 @@ class Workload:
     warming: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
 
-EXTRACTION = {1: 8, 4: 16, 8: 24, 16: 32, 32: 48}
+EXTRACTION = {1: 16, 4: 16, 8: 24, 16: 32, 32: 48}
 TUNED = {1: 2.0, 8: 2.5, 16: 2.5}
 UNTUNED = {1: 3.0, 8: 4.0}
 
@@ -56,7 +56,7 @@ def workloads() -> list[Workload]:
     recipe = load_recipe(Path("recipes/email-events.yaml"), sources_must_exist=False)
     most = max(EXTRACTION.values())
     mails = _extraction(recipe, most + 32)
-    few = {1: 8, 8: 24, 16: 32}
+    few = {1: 16, 8: 24, 16: 32}
 
     def extraction(
         name: str, title: str, model: str, requests: dict[int, int], least: dict[int, float], **more: Any
@@ -72,7 +72,7 @@ def workloads() -> list[Workload]:
                    arrivals=True, slots=(8, 16)),
         extraction("tuned-q4", "E-mails, the demo's tuned model in Q4_0", "tuned-Q4_0", few, TUNED,
                    like="tuned-q8", options=(), slots=()),
-        extraction("untuned", "E-mails, the packaged model in Q4_0, not tuned", "base-Q4_0", {1: 4, 8: 16}, UNTUNED,
+        extraction("untuned", "E-mails, the packaged model in Q4_0, not tuned", "base-Q4_0", {1: 8, 8: 32}, UNTUNED,
                    like="tuned-q8", options=("--spec",), slots=()),
         Workload("chat", "Free chat without a schema, the packaged model in Q4_0", "base-Q4_0", 1024, {1: 6, 8: 16},
                  {1: 1.0, 8: 1.0}, bodies=chat[8:], warming=chat[:8]),

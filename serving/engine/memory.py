@@ -9,7 +9,7 @@ from stillroom.errors import UserError
 
 _SHARE = 0.6  # of the memory that is free once the weights are in; the rest is for logits, grammars and Python
 _FIRST = "-00001-of-"
-_KEPT = 4096  # cells beyond what the slots need, for finished sequences that may be continued
+_KEPT = 4096  # cells beyond that, for prefixes and finished sequences that may be continued
 
 
 def cell_bytes(metadata: Mapping[str, Any]) -> int:
@@ -35,11 +35,13 @@ def weight_bytes(gguf: Path) -> int:
 
 
 def cells_that_fit(metadata: Mapping[str, Any], slots: int, context_tokens: int, weights: int) -> int:
-    """Cells for so many answers of full length, or as many as the memory has room for.
+    """Cells for so many answers of half the longest length, or as many as the memory has room for.
 
-    weights: bytes of the model, which is read into memory too. Raises UserError where not even one request fits.
+    Few requests are as long as they may be, and what they share takes its room once. Where all are, some wait for
+    others; cells that nobody uses would be cleared at every start. weights: bytes of the model, which is read into
+    memory too. Raises UserError where not even one request fits.
     """
-    wanted, each = slots * context_tokens + _KEPT, cell_bytes(metadata)
+    wanted, each = (slots + 1) * context_tokens // 2 + _KEPT, cell_bytes(metadata)
     if not each:
         return wanted  # a recurrent model's state has one size, however much it read
     room = int((machine.free_memory() - weights) * _SHARE) // each

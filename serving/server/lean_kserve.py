@@ -1,7 +1,8 @@
 """KServe's server without what it does not need: its package imports a client for clusters and pandas, a second of CPU.
 
 `import kserve` runs the package's own file only when something of it is asked for; its modules, such as
-`kserve.model_server`, are imported as ever. pandas is imported when a data frame is made.
+`kserve.model_server`, are imported as ever. pandas is imported when a data frame is made. Validators of FastAPI's and
+KServe's own models, of which few are ever used, are built at first use.
 """
 
 import importlib
@@ -24,6 +25,19 @@ def _absent(name: str) -> Iterator[None]:
         yield
     finally:
         del sys.modules[name]
+
+
+@contextmanager
+def _built_when_used() -> Iterator[None]:
+    """pydantic's models defined meanwhile are built at first use, and not with their class."""
+    from pydantic import BaseModel, ConfigDict
+
+    before = BaseModel.model_config
+    BaseModel.model_config = ConfigDict(defer_build=True)
+    try:
+        yield
+    finally:
+        BaseModel.model_config = before
 
 
 class _Package(ModuleType):
@@ -66,7 +80,8 @@ def prepare() -> None:
     with suppress(ImportError), _absent("rich"):
         importlib.import_module("httpx")  # without its command line
     try:
-        for name in ("protocol.infer_type", "utils.utils"):
-            importlib.import_module(f"kserve.{name}")
+        with _built_when_used():
+            for name in ("protocol.infer_type", "utils.utils", "model_server"):
+                importlib.import_module(f"kserve.{name}")
     finally:
         del sys.modules["pandas"], pandas.__dict__["DataFrame"]

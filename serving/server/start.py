@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,7 @@ def run(settings: Settings, announce: "Callable[[Service, str, int, float], None
     start = time.monotonic()
     _share_heaps()
     gc.disable()  # what is imported stays: to look through it again and again for garbage takes a tenth of the start
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's, which nothing here uses and which spin at the start
     from prometheus_client import REGISTRY, disable_created_metrics
 
     disable_created_metrics()  # a second series for each, which nobody queries

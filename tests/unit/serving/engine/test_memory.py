@@ -25,7 +25,7 @@ def test_bytes_of_a_token() -> None:
 
 def test_no_more_than_the_slots_need_and_the_memory_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "free_memory", lambda: 10**10)
-    assert memory.cells_that_fit(SMOLLM2, 8, 1024, 10**8) == 8 * 1024 + 4096
+    assert memory.cells_that_fit(SMOLLM2, 8, 1024, 10**8) == 9 * 512 + 4096
     monkeypatch.setattr(machine, "free_memory", lambda: 2 * 10**8)
     assert memory.cells_that_fit(SMOLLM2, 8, 1024, 10**8) == 60_000_000 // 23040
     with pytest.raises(UserError, match=r"one request may have 4096.*more memory"):
@@ -41,4 +41,4 @@ def test_a_models_weight_is_that_of_all_its_parts(tmp_path: Path) -> None:
 
 def test_a_recurrent_model_has_no_cells_to_count() -> None:
     state = SMOLLM2 | {"llama.attention.head_count": 0, "llama.attention.head_count_kv": 0}
-    assert memory.cells_that_fit(state, 2, 100, 10**15) == 2 * 100 + 4096
+    assert memory.cells_that_fit(state, 2, 100, 10**15) == 150 + 4096
