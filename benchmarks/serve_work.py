@@ -70,6 +70,8 @@ def workloads() -> list[Workload]:
     return [
         extraction("tuned-q8", "E-mails, the demo's tuned model in Q8_0", "tuned-Q8_0", EXTRACTION, TUNED,
                    arrivals=True, slots=(8, 16)),
+        extraction("tuned-f16", "E-mails, the demo's tuned model in F16", "tuned-F16", few, TUNED,
+                   like="tuned-q8", options=(), slots=()),
         extraction("tuned-q4", "E-mails, the demo's tuned model in Q4_0", "tuned-Q4_0", few, TUNED,
                    like="tuned-q8", options=(), slots=()),
         extraction("untuned", "E-mails, the packaged model in Q4_0, not tuned", "base-Q4_0", {1: 8, 8: 32}, UNTUNED,

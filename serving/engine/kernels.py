@@ -21,7 +21,7 @@ from stillroom.export.gguf_file import GgufFile
 from stillroom.models.cache import cache_folder, whole_path
 
 log = logging.getLogger(__name__)
-FORMATS = ("Q8_0", "Q4_0")
+FORMATS = ("Q8_0", "Q4_0", "F16")
 """The weights that they multiply; attention is theirs whatever the format."""
 SWITCH = "STILLROOM_KERNELS"
 """Environment variable; `off` leaves everything to llama.cpp."""

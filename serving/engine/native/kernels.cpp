@@ -1,9 +1,11 @@
-// Two of llama.cpp's operations, faster on processors with AVX-512 VNNI: products with weights in Q8_0 or Q4_0, and
+// Two of llama.cpp's operations, faster on processors with AVX-512 VNNI: products with weights in Q8_0, Q4_0 or F16, and
 // attention over a KV cache that many sequences share. Everything else stays llama.cpp's own.
 //
 // llama.cpp asks a list of extra kernels before it computes an operation itself; `stillroom_install` puts these at its
 // front. The products are those of llama.cpp: the same activations rounded to 8 bit, whole-number sums within a block of
-// 32, then a sum of floats over blocks. Attention computes in 32 bit throughout.
+// 32, then a sum of floats over blocks. Weights in F16 and their activations become whole numbers of 14 bit, each block of
+// 32 with a scale of its own: llama.cpp rounds such activations to F16, which is as coarse. Attention computes in 32 bit
+// throughout.
 
 #include <immintrin.h>
 
@@ -83,15 +85,42 @@ int MUL_MAT = -1, FLASH_ATTN = -1;
 
 #ifdef STILLROOM_KERNELS
 
+// 16 by 16 numbers, turned: rows in, columns out.
+inline void turn(__m512 * r) {
+    __m512 t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
+        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
+    }
+    for (int i = 0; i < 4; ++i) {
+        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; ++i) {
+        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+        r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
+
 // Weights, 16 outputs side by side: for each block of 32 inputs the codes (unsigned; 4 inputs of each output behind each
-// other) and the 16 scales.
+// other) and the 16 scales. Of F16: pairs of inputs, 16 bit each, and scales of 32 bit.
 struct Packed {
-    bool four;
+    int type;
     int64_t inputs, outputs;
     uint8_t * data;
     const void * owner;
 
-    size_t block() const { return (four ? 256 : 512) + 2 * PANEL; }
+    size_t block() const { return type == F16 ? 1024 + 4 * PANEL : (type == Q4_0 ? 256 : 512) + 2 * PANEL; }
     const uint8_t * panel(int64_t number) const { return data + number * (inputs / BLOCK) * block(); }
     ~Packed() { free(data); }
 };
@@ -102,30 +131,62 @@ std::unordered_map<const void *, std::unique_ptr<Packed>> packed;
 std::unordered_map<const void *, const void *> caches;
 thread_local const void * packing = nullptr;
 
+// A block of 16 rows of codes, and their scales.
+void pack_codes(bool four, const uint8_t * const * rows, uint8_t * out) {
+    for (int lane = 0; lane < PANEL; ++lane) {
+        memcpy(out + (four ? 256 : 512) + 2 * lane, rows[lane], 2);
+        uint8_t codes[BLOCK];
+        // A byte of Q4_0 holds input i and, in its high half, input i + 16.
+        if (four) memcpy(codes, rows[lane] + 2, BLOCK / 2);
+        else for (int i = 0; i < BLOCK; ++i) codes[i] = rows[lane][2 + i] ^ 0x80;
+        for (int group = 0; group < (four ? 4 : 8); ++group) memcpy(out + 64 * group + 4 * lane, codes + 4 * group, 4);
+    }
+}
+
+// 32 numbers as whole ones of 14 bit with their sign: 32 products of two such fit into 32 bit. Returns the scale.
+inline float to_codes(__m512 a, __m512 b, __m512i & codes) {
+    const float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+    const __m512 by = _mm512_set1_ps(most > 0 ? 8191 / most : 0);
+    const __m256i low = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(_mm512_mul_ps(a, by)));
+    const __m256i high = _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(_mm512_mul_ps(b, by)));
+    codes = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    return most / 8191;
+}
+
+// A block of 16 rows of F16.
+void pack_halves(const uint8_t * const * rows, uint8_t * out) {
+    __m512 lines[16];
+    float scales[PANEL];
+    for (int lane = 0; lane < PANEL; ++lane) {
+        __m512i codes;
+        scales[lane] = to_codes(_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) rows[lane])),
+                                _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (rows[lane] + BLOCK))), codes);
+        lines[lane] = _mm512_castsi512_ps(codes);
+    }
+    turn(lines);
+    for (int pair = 0; pair < 16; ++pair) _mm512_storeu_ps(out + 64 * pair, lines[pair]);
+    memcpy(out + 1024, scales, sizeof(scales));
+}
+
 std::unique_ptr<Packed> pack(const ggml_tensor * weights) {
     auto made = std::make_unique<Packed>();
-    made->four = weights->type == Q4_0;
+    made->type = weights->type;
     made->inputs = weights->ne[0];
     made->outputs = weights->ne[1];
     made->owner = packing;
     const int64_t blocks = made->inputs / BLOCK;
     made->data = (uint8_t *) aligned_alloc(64, (made->outputs / PANEL * blocks * made->block() + 63) / 64 * 64);
     if (!made->data) return nullptr;
-    const size_t source = made->four ? 18 : 34;
+    const size_t source = made->type == F16 ? 2 * BLOCK : made->type == Q4_0 ? 18 : 34;
     for (int64_t first = 0; first < made->outputs; first += PANEL) {
         uint8_t * out = (uint8_t *) made->panel(first / PANEL);
         for (int64_t block = 0; block < blocks; ++block, out += made->block()) {
+            const uint8_t * rows[PANEL];
             for (int lane = 0; lane < PANEL; ++lane) {
-                const uint8_t * in = (const uint8_t *) weights->data + (first + lane) * weights->nb[1] + block * source;
-                memcpy(out + (made->four ? 256 : 512) + 2 * lane, in, 2);
-                uint8_t codes[BLOCK];
-                // A byte of Q4_0 holds input i and, in its high half, input i + 16.
-                if (made->four) memcpy(codes, in + 2, BLOCK / 2);
-                else for (int i = 0; i < BLOCK; ++i) codes[i] = in[2 + i] ^ 0x80;
-                for (int group = 0; group < (made->four ? 4 : 8); ++group) {
-                    memcpy(out + 64 * group + 4 * lane, codes + 4 * group, 4);
-                }
+                rows[lane] = (const uint8_t *) weights->data + (first + lane) * weights->nb[1] + block * source;
             }
+            if (made->type == F16) pack_halves(rows, out);
+            else pack_codes(made->type == Q4_0, rows, out);
         }
     }
     return made;
@@ -134,7 +195,8 @@ std::unique_ptr<Packed> pack(const ggml_tensor * weights) {
 const Packed * find(const ggml_tensor * op) {
     const ggml_tensor * weights = op->src[0];
     const ggml_tensor * inputs = op->src[1];
-    if (weights->type != Q8_0 && weights->type != Q4_0) return nullptr;
+    if (weights->type != Q8_0 && weights->type != Q4_0 && weights->type != F16) return nullptr;
+    if (weights->type == F16 && weights->op) return nullptr; // the KV cache, for instance: nothing that stays
     if (inputs->type != F32 || op->type != F32 || inputs->nb[0] != 4 || op->nb[0] != 4) return nullptr;
     if (weights->ne[2] != 1 || weights->ne[3] != 1 || inputs->ne[2] != 1 || inputs->ne[3] != 1) return nullptr;
     if (weights->ne[0] % BLOCK || weights->ne[1] % (2 * PANEL)) return nullptr;
@@ -144,7 +206,7 @@ const Packed * find(const ggml_tensor * op) {
         if (known != packed.end()) {
             const Packed & found = *known->second;
             const bool same = found.inputs == weights->ne[0] && found.outputs == weights->ne[1];
-            return same && found.four == (weights->type == Q4_0) ? &found : nullptr;
+            return same && found.type == weights->type ? &found : nullptr;
         }
     }
     // In memory of another kind, llama.cpp has laid them out in its own way.
@@ -252,14 +314,87 @@ void multiply_all(const Packed & weights, const Rows & rows, int64_t tokens, int
     }
 }
 
+// Activations of some tokens for weights in F16.
+struct WideRows {
+    int64_t blocks;
+    int16_t * codes;
+    float * scales;
+
+    WideRows(void * memory, int64_t tokens, int64_t inputs) : blocks(inputs / BLOCK) {
+        codes = (int16_t *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63);
+        scales = (float *) (codes + tokens * inputs);
+    }
+    static size_t bytes(int64_t tokens, int64_t inputs) { return 64 + tokens * (2 * inputs + inputs / BLOCK * 4); }
+
+    void fill(int64_t token, const float * row) {
+        for (int64_t block = 0; block < blocks; ++block, row += BLOCK) {
+            __m512i found;
+            scales[token * blocks + block] = to_codes(_mm512_loadu_ps(row), _mm512_loadu_ps(row + 16), found);
+            _mm512_storeu_si512(codes + (token * blocks + block) * BLOCK, found);
+        }
+    }
+};
+
+// T tokens times 32 outputs, weights in F16.
+template <int T>
+void multiply(const uint8_t * left, const uint8_t * right, const WideRows & rows, int64_t token, float * out, size_t stride) {
+    constexpr size_t SIZE = 1024 + 4 * PANEL;
+    const int64_t blocks = rows.blocks;
+    __m512 sums[T][2];
+    for (int t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm512_setzero_ps();
+    for (int64_t block = 0; block < blocks; ++block, left += SIZE, right += SIZE) {
+        __m512i whole[T][2];
+        for (int t = 0; t < T; ++t) whole[t][0] = whole[t][1] = _mm512_setzero_si512();
+        for (int pair = 0; pair < 16; ++pair) {
+            const __m512i a = _mm512_loadu_si512(left + 64 * pair), b = _mm512_loadu_si512(right + 64 * pair);
+            for (int t = 0; t < T; ++t) {
+                int32_t two;
+                memcpy(&two, rows.codes + ((token + t) * blocks + block) * BLOCK + 2 * pair, 4);
+                const __m512i spread = _mm512_set1_epi32(two);
+                whole[t][0] = _mm512_dpwssd_epi32(whole[t][0], a, spread);
+                whole[t][1] = _mm512_dpwssd_epi32(whole[t][1], b, spread);
+            }
+        }
+        const __m512 a = _mm512_loadu_ps(left + 1024), b = _mm512_loadu_ps(right + 1024);
+        for (int t = 0; t < T; ++t) {
+            const __m512 scale = _mm512_set1_ps(rows.scales[(token + t) * blocks + block]);
+            sums[t][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][0]), _mm512_mul_ps(a, scale), sums[t][0]);
+            sums[t][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][1]), _mm512_mul_ps(b, scale), sums[t][1]);
+        }
+    }
+    for (int t = 0; t < T; ++t) {
+        _mm512_storeu_ps(out + t * stride, sums[t][0]);
+        _mm512_storeu_ps(out + t * stride + PANEL, sums[t][1]);
+    }
+}
+
+void multiply_all(const Packed & weights, const WideRows & rows, int64_t tokens, int64_t pair, float * out, size_t stride) {
+    const uint8_t * left = weights.panel(2 * pair);
+    const uint8_t * right = weights.panel(2 * pair + 1);
+    int64_t token = 0;
+    for (; token + 4 <= tokens; token += 4) multiply<4>(left, right, rows, token, out + token * stride, stride);
+    switch (tokens - token) {
+        case 3: multiply<3>(left, right, rows, token, out + token * stride, stride); break;
+        case 2: multiply<2>(left, right, rows, token, out + token * stride, stride); break;
+        case 1: multiply<1>(left, right, rows, token, out + token * stride, stride); break;
+    }
+}
+
+size_t product_size(const Packed & weights, int64_t tokens, int threads) {
+    if (weights.type == F16) return WideRows::bytes(tokens, weights.inputs);
+    return Rows::bytes(tokens, weights.inputs) + threads * (weights.inputs / BLOCK * 34 + 64) + 64;
+}
+
 void product(const Packed & weights, const ggml_compute_params * params, ggml_tensor * op) {
     const ggml_tensor * inputs = op->src[1];
     const int64_t tokens = inputs->ne[1], size = weights.inputs;
     Rows rows(params->wdata, tokens, size);
+    WideRows wide(params->wdata, tokens, size);
     uint8_t * scratch = (uint8_t *) params->wdata + Rows::bytes(tokens, size) + params->ith * (size / BLOCK * 34 + 64);
     for (int64_t token = params->ith; token < tokens; token += params->nth) {
-        rows.fill(token, (const float *) ((const char *) inputs->data + token * inputs->nb[1]), scratch,
-                  weights.four ? 8 : 128);
+        const float * row = (const float *) ((const char *) inputs->data + token * inputs->nb[1]);
+        if (weights.type == F16) wide.fill(token, row);
+        else rows.fill(token, row, scratch, weights.type == Q4_0 ? 8 : 128);
     }
     if (params->ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
     ggml_barrier(params->threadpool);
@@ -269,8 +404,10 @@ void product(const Packed & weights, const ggml_compute_params * params, ggml_te
     for (int64_t at = params->ith; at * piece < pairs; at = ggml_threadpool_chunk_add(params->threadpool, 1)) {
         for (int64_t pair = at * piece; pair < pairs && pair < (at + 1) * piece; ++pair) {
             float * out = (float *) op->data + pair * 2 * PANEL;
-            if (weights.four) multiply_all<true>(weights, rows, tokens, pair, out, op->nb[1] / 4);
-            else multiply_all<false>(weights, rows, tokens, pair, out, op->nb[1] / 4);
+            const size_t stride = op->nb[1] / 4;
+            if (weights.type == F16) multiply_all(weights, wide, tokens, pair, out, stride);
+            else if (weights.type == Q4_0) multiply_all<true>(weights, rows, tokens, pair, out, stride);
+            else multiply_all<false>(weights, rows, tokens, pair, out, stride);
         }
     }
 }
@@ -318,33 +455,6 @@ void times_all(int count, const float * const * rows, int inner, const float * m
         case 3: times<3, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
         case 2: times<2, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
         case 1: times<1, C, ADD>(rows + at, inner, matrix, stride, out + at); break;
-    }
-}
-
-// 16 by 16 numbers, turned: rows in, columns out.
-inline void turn(__m512 * r) {
-    __m512 t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-        r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[i + 2])));
-        r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
-        r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(t[i + 1]), _mm512_castps_pd(t[i + 3])));
-    }
-    for (int i = 0; i < 4; ++i) {
-        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; ++i) {
-        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
-        r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
-        r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
     }
 }
 
@@ -618,8 +728,7 @@ struct Traits {
         if (op->op == MUL_MAT) {
             const Packed * weights = find(op);
             if (!weights) return false;
-            const size_t inputs = weights->inputs;
-            size = Rows::bytes(op->src[1]->ne[1], inputs) + threads * (inputs / BLOCK * 34 + 64) + 64;
+            size = product_size(*weights, op->src[1]->ne[1], threads);
             return true;
         }
         size = attention_size(threads, op);
@@ -642,7 +751,8 @@ struct Kernels {
     virtual ~Kernels() {}
     virtual bool supports_op(void *, const ggml_tensor *) { return false; }
     virtual Traits * get_tensor_traits(const ggml_tensor * op) {
-        if (op->op == MUL_MAT) return op->src[0]->type == Q8_0 || op->src[0]->type == Q4_0 ? &traits : nullptr;
+        const int type = op->src[0] ? op->src[0]->type : F32;
+        if (op->op == MUL_MAT) return type == Q8_0 || type == Q4_0 || type == F16 ? &traits : nullptr;
         return op->op == FLASH_ATTN && attends(op) && known_cache(op) ? &traits : nullptr;
     }
 };

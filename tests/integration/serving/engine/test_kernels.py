@@ -16,10 +16,10 @@ from stillroom.export.quantize import quantize
 
 needed = pytest.mark.skipif(kernels() is None, reason="no C++ compiler, or no AVX-512 VNNI")
 WIDE = "F32, heads of 128"
-FORMATS = ("F32", WIDE, "Q8_0", "Q4_0", "Q4_K_M")
+FORMATS = ("F32", WIDE, "F16", "Q8_0", "Q4_0", "Q4_K_M")
 # Attention here is in 32 bit, llama.cpp's partly in 16, and that moves a rounded activation now and then. llama.cpp
 # differs as much from itself with and without its flash kernel; a wrong block moves logits by their own size.
-NOISE = {"F32": 0.01, WIDE: 0.01, "Q8_0": 0.05, "Q4_0": 0.05, "Q4_K_M": 0.05}
+NOISE = {"F32": 0.01, WIDE: 0.01, "F16": 0.01, "Q8_0": 0.05, "Q4_0": 0.05, "Q4_K_M": 0.05}
 """Mean difference of the logits, as a share of their standard deviation."""
 
 
