@@ -74,7 +74,7 @@ def workloads() -> list[Workload]:
                    like="tuned-q8", options=(), slots=()),
         extraction("tuned-q4", "E-mails, the demo's tuned model in Q4_0", "tuned-Q4_0", few, TUNED,
                    like="tuned-q8", options=(), slots=()),
-        extraction("untuned", "E-mails, the packaged model in Q4_0, not tuned", "base-Q4_0", {1: 8, 8: 32}, UNTUNED,
+        extraction("untuned", "E-mails, the packaged model in Q4_0, not tuned", "base-Q4_0", {1: 8, 8: 48}, UNTUNED,
                    like="tuned-q8", options=("--spec",), slots=()),
         Workload("chat", "Free chat without a schema, the packaged model in Q4_0", "base-Q4_0", 1024, {1: 6, 8: 16},
                  {1: 1.0, 8: 1.0}, bodies=chat[8:], warming=chat[:8]),
