@@ -114,14 +114,17 @@ inline void turn(__m512 * r) {
 
 // Weights, 16 outputs side by side: for each block of 32 inputs the codes (unsigned; 4 inputs of each output behind each
 // other) and the 16 scales. Of F16: pairs of inputs, 16 bit each, and scales of 32 bit.
+constexpr size_t block_bytes(int type) {
+    return type == F16 ? 1024 + 4 * PANEL : (type == Q4_0 ? 256 : 512) + 2 * PANEL;
+}
+
 struct Packed {
     int type;
     int64_t inputs, outputs;
     uint8_t * data;
     const void * owner;
 
-    size_t block() const { return type == F16 ? 1024 + 4 * PANEL : (type == Q4_0 ? 256 : 512) + 2 * PANEL; }
-    const uint8_t * panel(int64_t number) const { return data + number * (inputs / BLOCK) * block(); }
+    const uint8_t * panel(int64_t number) const { return data + number * (inputs / BLOCK) * block_bytes(type); }
     ~Packed() { free(data); }
 };
 
@@ -175,12 +178,12 @@ std::unique_ptr<Packed> pack(const ggml_tensor * weights) {
     made->outputs = weights->ne[1];
     made->owner = packing;
     const int64_t blocks = made->inputs / BLOCK;
-    made->data = (uint8_t *) aligned_alloc(64, (made->outputs / PANEL * blocks * made->block() + 63) / 64 * 64);
+    made->data = (uint8_t *) aligned_alloc(64, (made->outputs / PANEL * blocks * block_bytes(made->type) + 63) / 64 * 64);
     if (!made->data) return nullptr;
     const size_t source = made->type == F16 ? 2 * BLOCK : made->type == Q4_0 ? 18 : 34;
     for (int64_t first = 0; first < made->outputs; first += PANEL) {
         uint8_t * out = (uint8_t *) made->panel(first / PANEL);
-        for (int64_t block = 0; block < blocks; ++block, out += made->block()) {
+        for (int64_t block = 0; block < blocks; ++block, out += block_bytes(made->type)) {
             const uint8_t * rows[PANEL];
             for (int lane = 0; lane < PANEL; ++lane) {
                 rows[lane] = (const uint8_t *) weights->data + (first + lane) * weights->nb[1] + block * source;
@@ -192,10 +195,14 @@ std::unique_ptr<Packed> pack(const ggml_tensor * weights) {
     return made;
 }
 
+bool packable(const ggml_tensor * weights) {
+    return weights->type == Q8_0 || weights->type == Q4_0 || weights->type == F16;
+}
+
 const Packed * find(const ggml_tensor * op) {
     const ggml_tensor * weights = op->src[0];
     const ggml_tensor * inputs = op->src[1];
-    if (weights->type != Q8_0 && weights->type != Q4_0 && weights->type != F16) return nullptr;
+    if (!packable(weights)) return nullptr;
     if (weights->type == F16 && weights->op) return nullptr; // the KV cache, for instance: nothing that stays
     if (inputs->type != F32 || op->type != F32 || inputs->nb[0] != 4 || op->nb[0] != 4) return nullptr;
     if (weights->ne[2] != 1 || weights->ne[3] != 1 || inputs->ne[2] != 1 || inputs->ne[3] != 1) return nullptr;
@@ -218,21 +225,26 @@ const Packed * find(const ggml_tensor * op) {
 }
 
 // Activations of some tokens in 8 bit: codes, the scale of each block, and what the weights' offset adds to its sum.
+// The memory is all threads'; each fills some tokens, with scratch of its own.
+template <int TYPE>
 struct Rows {
     int64_t blocks;
     int8_t * codes;
     float * scales;
     int32_t * offsets;
+    uint8_t * scratch;
 
-    Rows(void * memory, int64_t tokens, int64_t inputs) : blocks(inputs / BLOCK) {
-        uintptr_t at = ((uintptr_t) memory + 63) & ~(uintptr_t) 63;
-        codes = (int8_t *) at;
+    Rows(void * memory, int64_t tokens, int64_t inputs, int thread) : blocks(inputs / BLOCK) {
+        codes = (int8_t *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63);
         scales = (float *) (codes + tokens * inputs);
         offsets = (int32_t *) (scales + tokens * blocks);
+        scratch = (uint8_t *) (offsets + tokens * blocks) + thread * (blocks * 34 + 64);
     }
-    static size_t bytes(int64_t tokens, int64_t inputs) { return 64 + tokens * (inputs + inputs / BLOCK * 8); }
+    static size_t bytes(int64_t tokens, int64_t inputs, int threads) {
+        return 64 + tokens * (inputs + inputs / BLOCK * 8) + threads * (inputs / BLOCK * 34 + 64);
+    }
 
-    void fill(int64_t token, const float * row, uint8_t * scratch, int offset) {
+    void fill(int64_t token, const float * row) {
         quantize_row_q8_0(row, scratch, blocks * BLOCK);
         for (int64_t block = 0; block < blocks; ++block) {
             const uint8_t * in = scratch + 34 * block;
@@ -245,86 +257,23 @@ struct Rows {
             __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
             half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
             half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
-            offsets[token * blocks + block] = -offset * _mm_cvtsi128_si32(half);
+            offsets[token * blocks + block] = -(TYPE == Q4_0 ? 8 : 128) * _mm_cvtsi128_si32(half);
         }
     }
 };
 
-// T tokens times 32 outputs.
-template <int T, bool FOUR>
-void multiply(const uint8_t * left, const uint8_t * right, const Rows & rows, int64_t token, float * out, size_t stride) {
-    constexpr size_t SIZE = (FOUR ? 256 : 512) + 2 * PANEL;
-    const int64_t blocks = rows.blocks;
-    const __m512i low = _mm512_set1_epi8(15);
-    __m512 sums[T][2];
-    for (int t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm512_setzero_ps();
-    for (int64_t block = 0; block < blocks; ++block, left += SIZE, right += SIZE) {
-        __m512i whole[T][2];
-        for (int t = 0; t < T; ++t) {
-            whole[t][0] = whole[t][1] = _mm512_set1_epi32(rows.offsets[(token + t) * blocks + block]);
-        }
-        for (int group = 0; group < (FOUR ? 4 : 8); ++group) {
-            __m512i a = _mm512_loadu_si512(left + 64 * group), b = _mm512_loadu_si512(right + 64 * group);
-            __m512i a2, b2;
-            if (FOUR) {
-                a2 = _mm512_and_si512(_mm512_srli_epi16(a, 4), low);
-                b2 = _mm512_and_si512(_mm512_srli_epi16(b, 4), low);
-                a = _mm512_and_si512(a, low);
-                b = _mm512_and_si512(b, low);
-            }
-            for (int t = 0; t < T; ++t) {
-                const int8_t * codes = rows.codes + ((token + t) * blocks + block) * BLOCK;
-                int32_t four;
-                memcpy(&four, codes + 4 * group, 4);
-                __m512i spread = _mm512_set1_epi32(four);
-                whole[t][0] = _mm512_dpbusd_epi32(whole[t][0], a, spread);
-                whole[t][1] = _mm512_dpbusd_epi32(whole[t][1], b, spread);
-                if (FOUR) {
-                    memcpy(&four, codes + 16 + 4 * group, 4);
-                    spread = _mm512_set1_epi32(four);
-                    whole[t][0] = _mm512_dpbusd_epi32(whole[t][0], a2, spread);
-                    whole[t][1] = _mm512_dpbusd_epi32(whole[t][1], b2, spread);
-                }
-            }
-        }
-        const __m512 a = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (left + SIZE - 2 * PANEL)));
-        const __m512 b = _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (right + SIZE - 2 * PANEL)));
-        for (int t = 0; t < T; ++t) {
-            const __m512 scale = _mm512_set1_ps(rows.scales[(token + t) * blocks + block]);
-            sums[t][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][0]), _mm512_mul_ps(a, scale), sums[t][0]);
-            sums[t][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][1]), _mm512_mul_ps(b, scale), sums[t][1]);
-        }
-    }
-    for (int t = 0; t < T; ++t) {
-        _mm512_storeu_ps(out + t * stride, sums[t][0]);
-        _mm512_storeu_ps(out + t * stride + PANEL, sums[t][1]);
-    }
-}
-
-template <bool FOUR>
-void multiply_all(const Packed & weights, const Rows & rows, int64_t tokens, int64_t pair, float * out, size_t stride) {
-    const uint8_t * left = weights.panel(2 * pair);
-    const uint8_t * right = weights.panel(2 * pair + 1);
-    int64_t token = 0;
-    for (; token + 4 <= tokens; token += 4) multiply<4, FOUR>(left, right, rows, token, out + token * stride, stride);
-    switch (tokens - token) {
-        case 3: multiply<3, FOUR>(left, right, rows, token, out + token * stride, stride); break;
-        case 2: multiply<2, FOUR>(left, right, rows, token, out + token * stride, stride); break;
-        case 1: multiply<1, FOUR>(left, right, rows, token, out + token * stride, stride); break;
-    }
-}
-
-// Activations of some tokens for weights in F16.
-struct WideRows {
+// Those for weights in F16.
+template <>
+struct Rows<F16> {
     int64_t blocks;
     int16_t * codes;
     float * scales;
 
-    WideRows(void * memory, int64_t tokens, int64_t inputs) : blocks(inputs / BLOCK) {
+    Rows(void * memory, int64_t tokens, int64_t inputs, int) : blocks(inputs / BLOCK) {
         codes = (int16_t *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63);
         scales = (float *) (codes + tokens * inputs);
     }
-    static size_t bytes(int64_t tokens, int64_t inputs) { return 64 + tokens * (2 * inputs + inputs / BLOCK * 4); }
+    static size_t bytes(int64_t tokens, int64_t inputs, int) { return 64 + tokens * (2 * inputs + inputs / BLOCK * 4); }
 
     void fill(int64_t token, const float * row) {
         for (int64_t block = 0; block < blocks; ++block, row += BLOCK) {
@@ -335,29 +284,74 @@ struct WideRows {
     }
 };
 
-// T tokens times 32 outputs, weights in F16.
-template <int T>
-void multiply(const uint8_t * left, const uint8_t * right, const WideRows & rows, int64_t token, float * out, size_t stride) {
-    constexpr size_t SIZE = 1024 + 4 * PANEL;
+template <typename CODES>
+inline __m512i spread(const CODES * codes) {
+    int32_t four;
+    memcpy(&four, codes, 4);
+    return _mm512_set1_epi32(four);
+}
+
+// The whole-number sums of a block, T tokens times 32 outputs.
+template <int T, int TYPE>
+inline void sum_block(const uint8_t * left, const uint8_t * right, const Rows<TYPE> & rows, int64_t first, __m512i (*whole)[2]) {
     const int64_t blocks = rows.blocks;
-    __m512 sums[T][2];
-    for (int t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm512_setzero_ps();
-    for (int64_t block = 0; block < blocks; ++block, left += SIZE, right += SIZE) {
-        __m512i whole[T][2];
+    if constexpr (TYPE == F16) {
         for (int t = 0; t < T; ++t) whole[t][0] = whole[t][1] = _mm512_setzero_si512();
         for (int pair = 0; pair < 16; ++pair) {
             const __m512i a = _mm512_loadu_si512(left + 64 * pair), b = _mm512_loadu_si512(right + 64 * pair);
             for (int t = 0; t < T; ++t) {
-                int32_t two;
-                memcpy(&two, rows.codes + ((token + t) * blocks + block) * BLOCK + 2 * pair, 4);
-                const __m512i spread = _mm512_set1_epi32(two);
-                whole[t][0] = _mm512_dpwssd_epi32(whole[t][0], a, spread);
-                whole[t][1] = _mm512_dpwssd_epi32(whole[t][1], b, spread);
+                const __m512i two = spread(rows.codes + (first + t * blocks) * BLOCK + 2 * pair);
+                whole[t][0] = _mm512_dpwssd_epi32(whole[t][0], a, two);
+                whole[t][1] = _mm512_dpwssd_epi32(whole[t][1], b, two);
             }
         }
-        const __m512 a = _mm512_loadu_ps(left + 1024), b = _mm512_loadu_ps(right + 1024);
+    } else {
+        const __m512i low = _mm512_set1_epi8(15);
+        for (int t = 0; t < T; ++t) whole[t][0] = whole[t][1] = _mm512_set1_epi32(rows.offsets[first + t * blocks]);
+        for (int group = 0; group < (TYPE == Q4_0 ? 4 : 8); ++group) {
+            __m512i a = _mm512_loadu_si512(left + 64 * group), b = _mm512_loadu_si512(right + 64 * group);
+            __m512i a2, b2;
+            if (TYPE == Q4_0) {
+                a2 = _mm512_and_si512(_mm512_srli_epi16(a, 4), low);
+                b2 = _mm512_and_si512(_mm512_srli_epi16(b, 4), low);
+                a = _mm512_and_si512(a, low);
+                b = _mm512_and_si512(b, low);
+            }
+            for (int t = 0; t < T; ++t) {
+                const int8_t * codes = rows.codes + (first + t * blocks) * BLOCK + 4 * group;
+                __m512i four = spread(codes);
+                whole[t][0] = _mm512_dpbusd_epi32(whole[t][0], a, four);
+                whole[t][1] = _mm512_dpbusd_epi32(whole[t][1], b, four);
+                if (TYPE == Q4_0) {
+                    four = spread(codes + 16);
+                    whole[t][0] = _mm512_dpbusd_epi32(whole[t][0], a2, four);
+                    whole[t][1] = _mm512_dpbusd_epi32(whole[t][1], b2, four);
+                }
+            }
+        }
+    }
+}
+
+// The scales of a block of 16 outputs, which stand behind its codes.
+template <int TYPE>
+inline __m512 scales_of(const uint8_t * block) {
+    if constexpr (TYPE == F16) return _mm512_loadu_ps(block + block_bytes(TYPE) - 4 * PANEL);
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (block + block_bytes(TYPE) - 2 * PANEL)));
+}
+
+// T tokens times 32 outputs.
+template <int T, int TYPE>
+void multiply(const uint8_t * left, const uint8_t * right, const Rows<TYPE> & rows, int64_t token, float * out, size_t stride) {
+    const int64_t blocks = rows.blocks;
+    __m512 sums[T][2];
+    for (int t = 0; t < T; ++t) sums[t][0] = sums[t][1] = _mm512_setzero_ps();
+    for (int64_t block = 0; block < blocks; ++block, left += block_bytes(TYPE), right += block_bytes(TYPE)) {
+        const int64_t first = token * blocks + block;
+        __m512i whole[T][2];
+        sum_block<T, TYPE>(left, right, rows, first, whole);
+        const __m512 a = scales_of<TYPE>(left), b = scales_of<TYPE>(right);
         for (int t = 0; t < T; ++t) {
-            const __m512 scale = _mm512_set1_ps(rows.scales[(token + t) * blocks + block]);
+            const __m512 scale = _mm512_set1_ps(rows.scales[first + t * blocks]);
             sums[t][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][0]), _mm512_mul_ps(a, scale), sums[t][0]);
             sums[t][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[t][1]), _mm512_mul_ps(b, scale), sums[t][1]);
         }
@@ -368,33 +362,30 @@ void multiply(const uint8_t * left, const uint8_t * right, const WideRows & rows
     }
 }
 
-void multiply_all(const Packed & weights, const WideRows & rows, int64_t tokens, int64_t pair, float * out, size_t stride) {
+template <int TYPE>
+void multiply_all(const Packed & weights, const Rows<TYPE> & rows, int64_t tokens, int64_t pair, float * out, size_t stride) {
     const uint8_t * left = weights.panel(2 * pair);
     const uint8_t * right = weights.panel(2 * pair + 1);
     int64_t token = 0;
-    for (; token + 4 <= tokens; token += 4) multiply<4>(left, right, rows, token, out + token * stride, stride);
+    for (; token + 4 <= tokens; token += 4) multiply<4, TYPE>(left, right, rows, token, out + token * stride, stride);
     switch (tokens - token) {
-        case 3: multiply<3>(left, right, rows, token, out + token * stride, stride); break;
-        case 2: multiply<2>(left, right, rows, token, out + token * stride, stride); break;
-        case 1: multiply<1>(left, right, rows, token, out + token * stride, stride); break;
+        case 3: multiply<3, TYPE>(left, right, rows, token, out + token * stride, stride); break;
+        case 2: multiply<2, TYPE>(left, right, rows, token, out + token * stride, stride); break;
+        case 1: multiply<1, TYPE>(left, right, rows, token, out + token * stride, stride); break;
     }
 }
 
 size_t product_size(const Packed & weights, int64_t tokens, int threads) {
-    if (weights.type == F16) return WideRows::bytes(tokens, weights.inputs);
-    return Rows::bytes(tokens, weights.inputs) + threads * (weights.inputs / BLOCK * 34 + 64) + 64;
+    return (weights.type == F16 ? Rows<F16>::bytes : Rows<Q8_0>::bytes)(tokens, weights.inputs, threads);
 }
 
+template <int TYPE>
 void product(const Packed & weights, const ggml_compute_params * params, ggml_tensor * op) {
     const ggml_tensor * inputs = op->src[1];
-    const int64_t tokens = inputs->ne[1], size = weights.inputs;
-    Rows rows(params->wdata, tokens, size);
-    WideRows wide(params->wdata, tokens, size);
-    uint8_t * scratch = (uint8_t *) params->wdata + Rows::bytes(tokens, size) + params->ith * (size / BLOCK * 34 + 64);
+    const int64_t tokens = inputs->ne[1];
+    Rows<TYPE> rows(params->wdata, tokens, weights.inputs, params->ith);
     for (int64_t token = params->ith; token < tokens; token += params->nth) {
-        const float * row = (const float *) ((const char *) inputs->data + token * inputs->nb[1]);
-        if (weights.type == F16) wide.fill(token, row);
-        else rows.fill(token, row, scratch, weights.type == Q4_0 ? 8 : 128);
+        rows.fill(token, (const float *) ((const char *) inputs->data + token * inputs->nb[1]));
     }
     if (params->ith == 0) ggml_threadpool_chunk_set(params->threadpool, params->nth);
     ggml_barrier(params->threadpool);
@@ -403,11 +394,7 @@ void product(const Packed & weights, const ggml_compute_params * params, ggml_te
     const int64_t piece = pairs >= 64 * params->nth ? 8 : 1;
     for (int64_t at = params->ith; at * piece < pairs; at = ggml_threadpool_chunk_add(params->threadpool, 1)) {
         for (int64_t pair = at * piece; pair < pairs && pair < (at + 1) * piece; ++pair) {
-            float * out = (float *) op->data + pair * 2 * PANEL;
-            const size_t stride = op->nb[1] / 4;
-            if (weights.type == F16) multiply_all(weights, wide, tokens, pair, out, stride);
-            else if (weights.type == Q4_0) multiply_all<true>(weights, rows, tokens, pair, out, stride);
-            else multiply_all<false>(weights, rows, tokens, pair, out, stride);
+            multiply_all<TYPE>(weights, rows, tokens, pair, (float *) op->data + pair * 2 * PANEL, op->nb[1] / 4);
         }
     }
 }
@@ -521,7 +508,7 @@ inline uint64_t visible(const uint16_t * mask, int64_t cells) {
     return bits;
 }
 
-// 16 cells from `cell` on: keys turned, values as they are. Cells that are none are nothing.
+// 16 of the picked cells, from `cell` on: keys turned, values as they are. Beyond `cells` stands one again that is not read.
 void unpack(Attention & at, int cell, int cells) {
     const ggml_tensor *k = at.op->src[1], *v = at.op->src[2];
     const char *keys[16], *values[16];
@@ -542,18 +529,16 @@ void unpack(Attention & at, int cell, int cells) {
     }
 }
 
-// The first `cells` of the picked ones, for the tokens of these runs.
-void tile(Attention & at, uint32_t runs, int cells) {
+// The first `cells` of the picked ones, for the tokens that see any of them.
+void tile(Attention & at, int cells) {
     const int size = at.size, heads = at.heads;
-    int rows = 0, first = 0, which[MOST_TOKENS * MOST_HEADS];
-    for (int run = 0; run < at.runs; first = at.ends[run++]) {
-        for (int t = first; (runs >> run & 1) && t < at.ends[run]; ++t) {
-            for (int h = 0; at.who[t][0] && h < heads; ++h, ++rows) {
-                const int r = which[rows] = t * heads + h;
-                at.from[rows] = at.queries + r * size;
-                at.weights[rows] = at.to[rows] = at.scores + r * TILE;
-                at.into[rows] = at.sums + r * size;
-            }
+    int rows = 0, which[MOST_TOKENS * MOST_HEADS];
+    for (int t = 0; t < at.tokens; ++t) {
+        for (int h = 0; at.who[t][0] && h < heads; ++h, ++rows) {
+            const int r = which[rows] = t * heads + h;
+            at.from[rows] = at.queries + r * size;
+            at.weights[rows] = at.to[rows] = at.scores + r * TILE;
+            at.into[rows] = at.sums + r * size;
         }
     }
     const int blocks = (cells + 15) / 16;
@@ -597,9 +582,10 @@ void tile(Attention & at, uint32_t runs, int cells) {
     }
 }
 
-// What was picked for these runs and fills no tile.
-void rest(Attention & at, uint32_t runs) {
-    if (at.picked) tile(at, runs, at.picked);
+// What was picked and fills no tile.
+void rest(Attention & at) {
+    if (!at.picked) return;
+    tile(at, at.picked);
     at.picked = 0;
     memset(at.who, 0, sizeof(at.who[0]) * at.tokens);
 }
@@ -617,7 +603,7 @@ void pick(Attention & at, uint32_t runs, int64_t word, uint64_t cells) {
         }
     }
     if (at.picked < TILE) return;
-    tile(at, runs, TILE);
+    tile(at, TILE);
     at.picked -= TILE;
     memcpy(at.places, at.places + TILE, at.picked * sizeof(int));
     for (int t = 0; t < at.tokens; ++t) at.who[t][0] = at.who[t][1], at.who[t][1] = 0;
@@ -640,13 +626,16 @@ uint64_t shared(Attention & at, int64_t word) {
     return cells;
 }
 
+// Words of 64 bits, one for each cell of the cache.
+int64_t words_of(const ggml_tensor * op) { return (op->src[1]->ne[1] + 63) / 64; }
+
 // Tokens from `first` to `last` in the query heads of one key head. What several sequences see, a prefix, is computed
 // for all of them at once; the cells of one alone, which lie between those of others, are put together first.
 void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, const uint64_t * seen,
             uint32_t * sharers, Attention & at) {
     const ggml_tensor *q = op->src[0], *k = op->src[1];
     const int size = at.size = (int) q->ne[0], heads = at.heads = (int) (q->ne[2] / k->ne[2]);
-    at.op = op, at.head = head, at.words = (k->ne[1] + 63) / 64, at.tokens = (int) (last - first);
+    at.op = op, at.head = head, at.words = words_of(op), at.tokens = (int) (last - first);
     at.seen = seen + first * at.words, at.sharers = sharers;
     at.runs = at.picked = 0;
     float scale;
@@ -671,16 +660,16 @@ void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, c
     for (int64_t word = 0; word < at.words; ++word) {
         const uint64_t cells = shared(at, word);
         if (!cells) continue;
-        if (at.sharers[word] != before) rest(at, before);
+        if (at.sharers[word] != before) rest(at);
         pick(at, before = at.sharers[word], word, cells);
     }
-    rest(at, before);
+    rest(at);
     for (int run = 0; run < at.runs; ++run) {
         for (int64_t word = 0; word < at.words; ++word) {
             const uint64_t here = at.seen[(at.ends[run] - 1) * at.words + word];
             if (here && !at.sharers[word]) pick(at, 1u << run, word, here);
         }
-        rest(at, 1u << run);
+        rest(at);
     }
     for (int t = 0; t < at.tokens; ++t) {
         for (int h = 0; h < heads; ++h) {
@@ -693,14 +682,14 @@ void attend(const ggml_tensor * op, int64_t head, int64_t first, int64_t last, c
 }
 
 size_t attention_size(int threads, const ggml_tensor * op) {
-    const int64_t words = (op->src[1]->ne[1] + 63) / 64;
+    const int64_t words = words_of(op);
     return 64 + threads * (sizeof(Attention) + words * sizeof(uint32_t)) + op->src[0]->ne[1] * words * sizeof(uint64_t);
 }
 
 void attention(const ggml_compute_params * params, ggml_tensor * op) {
     const ggml_tensor * mask = op->src[3];
     const int64_t tokens = op->src[0]->ne[1], heads = op->src[1]->ne[2], cells = op->src[1]->ne[1];
-    const int64_t words = (cells + 63) / 64;
+    const int64_t words = words_of(op);
     Attention * all = (Attention *) (((uintptr_t) params->wdata + 63) & ~(uintptr_t) 63);
     uint64_t * seen = (uint64_t *) (all + params->nth);
     uint32_t * sharers = (uint32_t *) (seen + tokens * words) + params->ith * words;
@@ -741,8 +730,13 @@ struct Traits {
             return true;
         }
         const Packed * weights = find(op);
-        if (weights) product(*weights, params, op);
-        return weights != nullptr;
+        if (!weights) return false;
+        switch (weights->type) {
+            case F16: product<F16>(*weights, params, op); break;
+            case Q4_0: product<Q4_0>(*weights, params, op); break;
+            case Q8_0: product<Q8_0>(*weights, params, op); break;
+        }
+        return true;
     }
 };
 
@@ -751,8 +745,7 @@ struct Kernels {
     virtual ~Kernels() {}
     virtual bool supports_op(void *, const ggml_tensor *) { return false; }
     virtual Traits * get_tensor_traits(const ggml_tensor * op) {
-        const int type = op->src[0] ? op->src[0]->type : F32;
-        if (op->op == MUL_MAT) return type == Q8_0 || type == Q4_0 || type == F16 ? &traits : nullptr;
+        if (op->op == MUL_MAT) return packable(op->src[0]) ? &traits : nullptr;
         return op->op == FLASH_ATTN && attends(op) && known_cache(op) ? &traits : nullptr;
     }
 };
